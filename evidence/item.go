@@ -1,0 +1,115 @@
+package evidence
+
+import "github.com/bonafide-dev/bonafide/imageref"
+
+// Format is how a piece of evidence is stored and signed.
+type Format uint8
+
+// The formats that are discovered.
+const (
+	// SimpleSigning is a layer of a cosign ".sig" manifest: a simple-signing
+	// payload, its signature in the layer's annotations (cosign
+	// specs/SIGNATURE_SPEC.md).
+	SimpleSigning Format = iota + 1
+	// Bundle is a Sigstore bundle of version 0.3 or later, stored as a referrer
+	// (cosign specs/BUNDLE_SPEC.md).
+	Bundle
+	// Notation is a Notary Project signature envelope, JWS or COSE, stored as a
+	// referrer (Notary Project signature-specification.md).
+	Notation
+)
+
+// String returns the format's name in messages.
+func (f Format) String() string {
+	switch f {
+	case SimpleSigning:
+		return "cosign signature"
+	case Bundle:
+		return "Sigstore bundle"
+	case Notation:
+		return "Notation signature"
+	}
+	return "unknown format"
+}
+
+// Need is the set of formats that the signers at hand can use, and how far to
+// look. The zero Need asks for nothing.
+type Need struct {
+	SimpleSigning bool
+	Bundle        bool
+	Notation      bool
+	// Exhaustive also reads what a first look passes over because hints point
+	// elsewhere: the fallback tag beside an empty referrers list, and referrers
+	// whose descriptor claims an unrelated type. It is asked for when the first
+	// look did not satisfy.
+	Exhaustive bool
+}
+
+// Has reports whether items of format f are wanted.
+func (n Need) Has(f Format) bool {
+	switch f {
+	case SimpleSigning:
+		return n.SimpleSigning
+	case Bundle:
+		return n.Bundle
+	case Notation:
+		return n.Notation
+	}
+	return false
+}
+
+// Union returns a Need that covers both.
+func (n Need) Union(o Need) Need {
+	return Need{
+		SimpleSigning: n.SimpleSigning || o.SimpleSigning,
+		Bundle:        n.Bundle || o.Bundle,
+		Notation:      n.Notation || o.Notation,
+		Exhaustive:    n.Exhaustive || o.Exhaustive,
+	}
+}
+
+// Item is one thing that may be a signature or signed statement of an image.
+// Every field is hostile.
+type Item struct {
+	Format      Format
+	Manifest    imageref.Digest   // the manifest that carries it, verified against its bytes
+	Layer       int               // its index among that manifest's layers
+	MediaType   string            // of Payload
+	Payload     []byte            // verified against the layer's descriptor
+	Annotations map[string]string // of the layer
+	// Subject is the digest that the carrying manifest itself names as its
+	// subject; zero if it names none. Discovery drops referrers whose subject is
+	// another image (TRUST R22).
+	Subject imageref.Digest
+}
+
+// Set is what discovery found for one image. It is immutable once returned.
+type Set struct {
+	Image Image
+	Items []Item
+	// Problems are look-ups that failed and items that could not be read. Any
+	// undecided one means that the set may be incomplete.
+	Problems []*Problem
+	// Partial reports that an Exhaustive look could find more.
+	Partial bool
+	// Cut reports that a cap ended the list (TRUST R5).
+	Cut bool
+
+	progress progress
+}
+
+// Size is about what the set costs in memory, in bytes, for whoever keeps it.
+func (s Set) Size() int {
+	const each = 400 // an item's, problem's or entry's own fields, rounded up
+	size := 4*len(s.Image.Manifest.Raw) + each*(len(s.Items)+len(s.Problems)+len(s.progress.unread)+len(s.progress.listed))
+	for _, item := range s.Items {
+		size += len(item.Payload)
+		for k, v := range item.Annotations {
+			size += len(k) + len(v)
+		}
+	}
+	for _, p := range s.Problems {
+		size += len(p.Path) + len(p.Expected) + len(p.Got)
+	}
+	return size
+}

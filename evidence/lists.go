@@ -1,0 +1,145 @@
+package evidence
+
+import (
+	"context"
+	"strings"
+
+	"github.com/bonafide-dev/bonafide/imageref"
+)
+
+// lists asks where evidence is listed. At most three requests, in one step or,
+// where a registry has no referrers API, in two.
+func (l *look) lists(ctx context.Context) {
+	var api answer[Referrers]
+	var tag answer[Manifest]
+	referrers := l.need.referrers()
+	askSignature := l.need.SimpleSigning && !l.done.signature
+	askAPI := referrers && !l.done.api
+	askTag := referrers && !l.done.tag && l.need.Exhaustive
+
+	reads := newGroup()
+	if askSignature {
+		reads.run(func() { l.signatures = l.byTag(ctx, signatureTag(l.image.Digest())) })
+	}
+	if askAPI {
+		reads.run(func() {
+			api = answered(l.src.Referrers(ctx, l.image.Repository, l.image.Digest()))
+		})
+	}
+	if askTag {
+		reads.run(func() { tag = l.byTag(ctx, referrersTag(l.image.Digest())) })
+	}
+	l.wait(reads)
+
+	// Without the API the tag is the only list. It can still wait for an
+	// exhaustive look if there are cosign signatures to try first.
+	missing := askAPI && api.found && !api.value.Supported
+	if missing && !askTag && !l.done.tag && len(l.signatures.value.Layers) == 0 {
+		askTag = true
+		tag = l.byTag(ctx, referrersTag(l.image.Digest()))
+	}
+
+	l.done.signature = l.done.signature || askSignature
+	l.done.api = l.done.api || askAPI
+	l.done.tag = l.done.tag || askTag
+	if l.signatures.err != nil {
+		l.trouble(signatureTag(l.image.Digest()), l.signatures.err)
+	}
+	if api.err != nil {
+		l.trouble("referrers", api.err)
+	}
+	l.cut = l.cut || api.value.Cut
+	l.list(api.value.Descriptors)
+	l.listTag(tag)
+}
+
+// byTag reads the manifest of a tag that need not exist: if it does not, that
+// is an answer, and the manifest is empty.
+func (l *look) byTag(ctx context.Context, tag string) answer[Manifest] {
+	ref, err := l.image.Repository.WithTag(tag)
+	if err != nil { // longer than a tag can be, so nobody can have pushed it
+		return answer[Manifest]{found: true}
+	}
+	m, err := l.src.Manifest(ctx, ref)
+	if err != nil && ProblemOf(err).Reason == ImageNotFound {
+		return answer[Manifest]{found: true}
+	}
+	return answered(m, err)
+}
+
+// signatureTag is where cosign stores signatures (cosign
+// specs/SIGNATURE_SPEC.md, "Storage").
+func signatureTag(d imageref.Digest) string { return d.Algorithm() + "-" + d.Hex() + ".sig" }
+
+// referrersTag is where clients list referrers for a registry without the API
+// (OCI distribution-spec, "Referrers Tag Schema"). It cuts long digests.
+func referrersTag(d imageref.Digest) string {
+	const longest = 64
+	return d.Algorithm() + "-" + d.Hex()[:min(longest, len(d.Hex()))]
+}
+
+func (l *look) listTag(tag answer[Manifest]) {
+	path := referrersTag(l.image.Digest())
+	if tag.err != nil {
+		l.trouble(path, tag.err)
+		return
+	}
+	if tag.value.Descriptor.Digest.IsZero() {
+		return
+	}
+	if !tag.value.IsIndex() {
+		l.trouble(path, malformedManifest("an image index that lists referrers", tag.value.Descriptor.MediaType, nil))
+		return
+	}
+	l.list(tag.value.Manifests)
+}
+
+// list adds referrers that were not listed before to those to read, and keeps
+// of each what it is read by.
+func (l *look) list(descriptors []Descriptor) {
+	for _, d := range descriptors {
+		if _, known := l.done.listed[d.Digest]; known {
+			continue
+		}
+		if len(l.done.listed) == maxListed {
+			l.cut = true
+			return
+		}
+		l.done.listed[d.Digest] = struct{}{}
+		kept := Descriptor{Digest: d.Digest, Size: d.Size, ArtifactType: d.ArtifactType}
+		if len(kept.ArtifactType) > maxArtifactType {
+			kept.ArtifactType = "" // no type that anybody asks for: read it to see
+		}
+		l.done.unread = append(l.done.unread, kept)
+	}
+}
+
+// Types by which manifests and layers are recognised.
+const (
+	artifactTypeNotation  = "application/vnd.cncf.notary.signature"           // Notary Project signature-specification.md, "Storage"
+	artifactTypeCosign    = "application/vnd.dev.cosign.artifact.sig.v1+json" // cosign's experimental OCI 1.1 mode
+	prefixBundle          = "application/vnd.dev.sigstore.bundle"             // cosign specs/BUNDLE_SPEC.md
+	layerSimpleSigning    = "application/vnd.dev.cosign.simplesigning.v1+json"
+	layerNotationJWS      = "application/jose+json"
+	layerNotationCOSE     = "application/cose"
+	artifactTypeOCIEmpty  = "application/vnd.oci.empty.v1+json"
+	artifactTypeOCIConfig = "application/vnd.oci.image.config.v1+json"
+)
+
+// hinted reports whether a list's word about a referrer makes it worth reading
+// at once: it says one of the wanted formats, or nothing of substance. GHCR
+// and old clients list the type of the config, or none. The word is the
+// registry's, so an exhaustive look reads the others too (TRUST R22).
+func (n Need) hinted(artifactType string) bool {
+	switch artifactType {
+	case artifactTypeNotation:
+		return n.Notation
+	case artifactTypeCosign:
+		return n.SimpleSigning
+	case "", artifactTypeOCIEmpty, artifactTypeOCIConfig,
+		"application/vnd.docker.container.image.v1+json",
+		"application/vnd.unknown.config.v1+json", "application/vnd.unknown.artifact.v1":
+		return true
+	}
+	return n.Bundle && strings.HasPrefix(artifactType, prefixBundle)
+}

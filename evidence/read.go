@@ -1,0 +1,305 @@
+package evidence
+
+import (
+	"context"
+	"fmt"
+	"mime"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/bonafide-dev/bonafide/imageref"
+)
+
+// group runs reads of which only a few are in flight.
+type group struct {
+	slots    chan struct{}
+	running  sync.WaitGroup
+	panicked atomic.Pointer[Problem]
+}
+
+func newGroup() *group { return &group{slots: make(chan struct{}, maxParallelReads)} }
+
+func (g *group) run(read func()) {
+	g.slots <- struct{}{}
+	g.running.Go(func() {
+		defer func() { <-g.slots }()
+		defer func() { // whoever waits for the group runs elsewhere: nobody else would catch it (TRUST R48)
+			if r := recover(); r != nil {
+				g.panicked.Store(&Problem{Reason: Internal, Err: fmt.Errorf("panic: %v", r)})
+			}
+		}()
+		read()
+	})
+}
+
+// wait waits for all reads. A read that panicked is a problem: what it was to
+// read counts as not there.
+func (l *look) wait(g *group) {
+	g.running.Wait()
+	if p := g.panicked.Load(); p != nil {
+		l.trouble("evidence", p)
+	}
+}
+
+// wanted is one layer to fetch. Layers with one digest share a fetch: signers
+// of one image often sign the same payload.
+type wanted struct {
+	format   Format
+	manifest Manifest
+	layer    int
+	path     string
+	blob     *answer[[]byte]
+}
+
+// fetched are the layers that a look reads. What a manifest says of the size
+// is part of the key: one manifest's lie must not spoil another's layer.
+type fetched map[contentKey]*answer[[]byte]
+
+type contentKey struct {
+	digest imageref.Digest
+	size   int64
+}
+
+func (w wanted) descriptor() Descriptor { return w.manifest.Layers[w.layer] }
+
+// read fetches what the lists led to: first the signature tag's payloads
+// together with the referrers' manifests, then those manifests' layers.
+func (l *look) read(ctx context.Context) {
+	blobs := make(fetched)
+	tagged := l.taggedSignatures()
+	chosen := l.choose()
+	manifests := make([]answer[Manifest], len(chosen))
+
+	reads := newGroup()
+	tagged = l.fetch(ctx, reads, tagged, blobs)
+	for i, d := range chosen {
+		reads.run(func() { manifests[i] = l.referrer(ctx, d) })
+	}
+	l.wait(reads)
+
+	var attached []wanted
+	for i, d := range chosen {
+		attached = append(attached, l.layers(d, manifests[i])...)
+	}
+	reads = newGroup()
+	attached = l.fetch(ctx, reads, attached, blobs)
+	l.wait(reads)
+	l.collect(append(tagged, attached...))
+}
+
+// taggedSignatures returns the signature layers of cosign's tag.
+func (l *look) taggedSignatures() []wanted {
+	m := l.signatures.value
+	if m.Descriptor.Digest.IsZero() {
+		return nil
+	}
+	path := signatureTag(l.image.Digest())
+	if m.IsIndex() {
+		l.trouble(path, malformedManifest("an image manifest", m.Descriptor.MediaType, nil))
+		return nil
+	}
+	return l.simpleSigning(path, m)
+}
+
+// simpleSigning returns the signature layers of a cosign manifest; layers of
+// other types are none.
+func (l *look) simpleSigning(path string, m Manifest) []wanted {
+	var all []wanted
+	for i, d := range m.Layers {
+		if d.MediaType != layerSimpleSigning {
+			continue
+		}
+		if l.done.layers == l.limits.SignatureLayers {
+			l.cut = true
+			break
+		}
+		l.done.layers++
+		all = append(all, wanted{format: SimpleSigning, manifest: m, layer: i, path: layerPath(path, i)})
+	}
+	return all
+}
+
+func layerPath(path string, layer int) string { return fmt.Sprintf("%s layer %d", path, layer) }
+
+// choose takes the referrers to read now out of those that are listed.
+func (l *look) choose() []Descriptor {
+	var now, later []Descriptor
+	for _, d := range l.done.unread {
+		switch {
+		case !l.need.Exhaustive && !l.need.hinted(d.ArtifactType):
+			later = append(later, d)
+		case l.done.manifests == l.limits.Referrers:
+			l.cut = true
+		case d.Size > MaxManifestBytes:
+			l.done.manifests++ // it counts, or a list of such entries would have no end
+			l.trouble(referrerPath(d), &Problem{
+				Reason: LimitExceeded, Expected: fmt.Sprintf("a manifest of at most %d bytes", MaxManifestBytes), Got: fmt.Sprintf("%d", d.Size),
+			})
+		case l.reserve(d.Size):
+			l.done.manifests++
+			now = append(now, d)
+		}
+	}
+	l.done.unread = later
+	return now
+}
+
+func referrerPath(d Descriptor) string { return "referrer " + d.Digest.String() }
+
+// referrer reads a referrer's manifest.
+func (l *look) referrer(ctx context.Context, d Descriptor) answer[Manifest] {
+	m, err := l.src.Manifest(ctx, l.image.Repository.WithDigest(d.Digest))
+	if err != nil {
+		return answered(Manifest{}, err)
+	}
+	if m, err = named(m, d.Digest); err != nil {
+		return answered(Manifest{}, err)
+	}
+	if m.Descriptor.Size != d.Size { // the size was what the byte limit counted
+		return answered(Manifest{}, malformedManifest(fmt.Sprintf("%d bytes, as listed", d.Size), fmt.Sprintf("%d", m.Descriptor.Size), nil))
+	}
+	return answered(m, nil)
+}
+
+// layers returns the layers of a referrer that hold evidence of a wanted
+// format.
+func (l *look) layers(d Descriptor, a answer[Manifest]) []wanted {
+	path, m := referrerPath(d), a.value
+	if a.err != nil {
+		l.trouble(path, a.err)
+		return nil
+	}
+	format := formatOf(m)
+	if format == 0 || !l.need.Has(format) {
+		return nil
+	}
+	// A list may name any manifest: only the manifest itself says what it is
+	// about (TRUST R22).
+	if m.Subject == nil || m.Subject.Digest != l.image.Digest() {
+		got := "no subject"
+		if m.Subject != nil {
+			got = m.Subject.Digest.String()
+		}
+		l.trouble(path, &Problem{Reason: SubjectMismatch, Expected: "subject " + l.image.Digest().String(), Got: got})
+		return nil
+	}
+	if format == SimpleSigning {
+		return l.simpleSigning(path, m)
+	}
+	if err := checkSingle(format, m); err != nil {
+		l.trouble(path, err)
+		return nil
+	}
+	return []wanted{{format: format, manifest: m, path: layerPath(path, 0)}}
+}
+
+// formatOf tells a manifest's format by what it says itself; zero if it is
+// none of ours.
+func formatOf(m Manifest) Format {
+	switch {
+	case m.ArtifactType == artifactTypeNotation:
+		return Notation
+	case m.ArtifactType == artifactTypeCosign:
+		return SimpleSigning
+	case strings.HasPrefix(m.ArtifactType, prefixBundle):
+		return Bundle
+	}
+	for _, layer := range m.Layers {
+		if strings.HasPrefix(layer.MediaType, prefixBundle) {
+			return Bundle
+		}
+	}
+	return 0
+}
+
+// checkSingle refuses a bundle or Notation manifest that does not have exactly
+// one layer of a known type (cosign specs/BUNDLE_SPEC.md; Notary Project
+// signature-specification.md, "Storage": exactly one blob).
+func checkSingle(format Format, m Manifest) error {
+	if len(m.Layers) != 1 {
+		return &Problem{Reason: MalformedEvidence, Expected: "exactly one layer in a " + format.String(), Got: fmt.Sprintf("%d", len(m.Layers))}
+	}
+	mediaType := m.Layers[0].MediaType
+	if format == Notation {
+		if mediaType != layerNotationJWS && mediaType != layerNotationCOSE {
+			return &Problem{Reason: UnsupportedEvidence, Expected: "a layer of type " + layerNotationJWS + " or " + layerNotationCOSE, Got: fmt.Sprintf("%q", clip(mediaType))}
+		}
+		return nil
+	}
+	if !bundleOfToday(mediaType) {
+		return &Problem{Reason: UnsupportedEvidence, Expected: "a layer that is a Sigstore bundle of version 0.3 or later", Got: fmt.Sprintf("%q", clip(mediaType))}
+	}
+	return nil
+}
+
+// bundleOfToday reports whether a media type is of a bundle that is not older
+// than version 0.3, in either spelling (sigstore protobuf-specs,
+// sigstore_bundle.proto, media_type).
+func bundleOfToday(mediaType string) bool {
+	t, parameters, err := mime.ParseMediaType(mediaType)
+	if err != nil || !strings.HasPrefix(t, prefixBundle) {
+		return false
+	}
+	version := parameters["version"]
+	if v, found := strings.CutPrefix(t, prefixBundle+".v"); found {
+		version, _ = strings.CutSuffix(v, "+json")
+	}
+	switch version {
+	case "", "0.1", "0.2":
+		return false
+	}
+	return true
+}
+
+// fetch starts reading the wanted layers and returns those that it reads.
+func (l *look) fetch(ctx context.Context, reads *group, all []wanted, blobs fetched) []wanted {
+	kept := all[:0]
+	for _, w := range all {
+		d := w.descriptor()
+		if d.Size > l.limits.SignatureBytes {
+			l.trouble(w.path, &Problem{
+				Reason: LimitExceeded, Expected: fmt.Sprintf("at most %d bytes", l.limits.SignatureBytes), Got: fmt.Sprintf("%d", d.Size),
+			})
+			continue
+		}
+		content := contentKey{d.Digest, d.Size}
+		blob, started := blobs[content]
+		if !started {
+			if !l.reserve(d.Size) {
+				continue
+			}
+			blob = new(answer[[]byte])
+			blobs[content] = blob
+			reads.run(func() {
+				*blob = answered(l.src.Blob(ctx, l.image.Repository, d, l.limits.SignatureBytes))
+			})
+		}
+		w.blob = blob
+		kept = append(kept, w)
+	}
+	return kept
+}
+
+// collect makes items of what was fetched.
+func (l *look) collect(all []wanted) {
+	for _, w := range all {
+		d := w.descriptor()
+		switch {
+		case w.blob.err != nil:
+			l.trouble(w.path, w.blob.err)
+			continue
+		case int64(len(w.blob.value)) != d.Size || !d.Digest.Names(w.blob.value):
+			l.trouble(w.path, &Problem{Reason: DigestMismatch, Expected: fmt.Sprintf("%d bytes with digest %s", d.Size, d.Digest), Got: "other content"})
+			continue
+		}
+		item := Item{
+			Format: w.format, Manifest: w.manifest.Descriptor.Digest, Layer: w.layer,
+			MediaType: d.MediaType, Payload: w.blob.value, Annotations: d.Annotations,
+		}
+		if w.manifest.Subject != nil {
+			item.Subject = w.manifest.Subject.Digest
+		}
+		l.items = append(l.items, item)
+	}
+}

@@ -1,0 +1,55 @@
+package evidence
+
+import "slices"
+
+// Reasons returns the vocabulary in the order of the documentation.
+func Reasons() []ReasonInfo { return slices.Clone(reasons[:]) }
+
+var reasons = [...]ReasonInfo{
+	{Reason: NotSigned, Meaning: "Nothing was found that could satisfy the requirement: no signature of a kind that the signer makes.", Remedy: "sign the image by digest, or check that the signature was pushed to the same repository"},
+	{Reason: SignerMismatch, Meaning: "Signatures were found, and none is by the signer's key.", Remedy: "compare the policy's key with the one that the pipeline signs with"},
+	{Reason: SubjectMismatch, Meaning: "The signature is genuine, but for another image: it was copied, or the tag moved.", Remedy: "sign this digest; a signature of another image proves nothing"},
+	{Reason: MalformedEvidence, Meaning: "Something that looks like a signature does not parse.", Remedy: "sign again with a current cosign or notation"},
+	{Reason: UnsupportedEvidence, Meaning: "A format or algorithm that Bonafide refuses by name."},
+	{Reason: LogEntryMissing, Meaning: "The signer requires a transparency log entry and the signature brings none.", Remedy: "sign with the log enabled, or set transparencyLog: Ignored for a signer whose key is guarded otherwise"},
+	{Reason: LogEntryInvalid, Meaning: "The transparency log entry does not verify, or is not for this signature, key and digest."},
+	{Reason: TimestampMissing, Meaning: "The signer requires a signed timestamp and the signature brings none."},
+	{Reason: TimestampInvalid, Meaning: "A timestamp does not verify, or lies outside the validity of a certificate or key."},
+	{Reason: SignatureExpired, Meaning: "The signature itself has expired.", Remedy: "sign the image again"},
+	{Reason: CertificateInvalid, Meaning: "A certificate of the chain was not valid at the proven time, or lacks what its use asks for."},
+	{Reason: CertificateUntrusted, Meaning: "The certificate chain does not end in the signer's trust store.", Remedy: "compare the trust store's certificates with the signer's chain"},
+	{Reason: CertificateRevoked, Meaning: "A certificate of the chain has been revoked."},
+	{Reason: IdentityMismatch, Meaning: "The certificate is trusted, but names another identity than the policy does."},
+	{Reason: ReferenceMismatch, Meaning: "The signature was made for another reference than the policy admits (signedReference)."},
+	{Reason: AnnotationMismatch, Meaning: "The signature lacks an annotation that the policy asks for.", Remedy: "sign with the annotation (cosign sign -a name=value)"},
+	{Reason: OutOfScope, Meaning: "No statement of the Notation trust policy covers the image's repository.", Remedy: "add the repository to registryScopes"},
+	{Reason: NotEnforced, Meaning: "Notation's level only logged or skipped the check that would make this a proof."},
+	{Reason: ThresholdNotReached, Meaning: "Fewer distinct signers have signed than the policy asks for."},
+	{Reason: StaticallyDenied, Meaning: "A policy denies these images outright."},
+	{Reason: MalformedReference, Meaning: "The image's name is not a valid reference."},
+	{Reason: NotPinned, Meaning: "The policy pins images to digests and the object names one without.", Remedy: "name the image by digest, or check that the mutating webhook is registered and ran"},
+	{Reason: UnknownKind, Meaning: "The door is registered for a kind that it cannot read."},
+	{Reason: MalformedObject, Meaning: "The object is not what its kind says."},
+	{Reason: NoPolicy, Meaning: "No policy matches the image."},
+
+	{Reason: ImageNotFound, Undecided: true, Meaning: "The registry does not have the image.", Remedy: "check the name and tag, and that the credentials may see the repository"},
+	{Reason: RegistryUnauthorized, Undecided: true, Meaning: "The registry refused the credentials, or asks for some.", Remedy: "check the pull secret or the docker configuration"},
+	{Reason: RegistryUnreachable, Undecided: true, Transient: true, Meaning: "No connection to the registry could be made."},
+	{Reason: RegistryTLS, Undecided: true, Transient: true, Meaning: "The registry's TLS certificate does not verify, or it does not speak TLS.", Remedy: "name a file with the registry's CA in SSL_CERT_FILE, or the host with --insecure-registry"},
+	{Reason: RegistryRateLimited, Undecided: true, Transient: true, Meaning: "The registry answers 429 (too many requests)."},
+	{Reason: RegistryUnavailable, Undecided: true, Transient: true, Meaning: "The registry answers with a server error."},
+	{Reason: RegistryTimeout, Undecided: true, Transient: true, Meaning: "The registry did not answer in time."},
+	{Reason: RegistryProtocol, Undecided: true, Meaning: "The registry's answer is not what the distribution specification asks for."},
+	{Reason: RegistryRefused, Undecided: true, Meaning: "Bonafide refuses to connect there: an address, redirect or token realm that the operator has not named.", Remedy: "name the host with --allow-registry if it is yours"},
+	{Reason: DigestMismatch, Undecided: true, Meaning: "The registry returned other content than the digest names."},
+	{Reason: MalformedManifest, Undecided: true, Meaning: "A manifest does not parse, contradicts itself or its media type."},
+	{Reason: LimitExceeded, Undecided: true, Meaning: "A bound was reached before the answer was known."},
+	{Reason: CredentialsFailed, Undecided: true, Meaning: "Credentials are configured and could not be obtained."},
+	{Reason: RevocationUnknown, Undecided: true, Meaning: "Whether a certificate is revoked could not be found out.", Remedy: "check that the OCSP and CRL services that the signing certificates name can be reached, or say override: {revocation: log} for the signer"},
+	{Reason: TrustRootUnavailable, Undecided: true, Meaning: "The signer's trust root is not available."},
+	{Reason: SelectionFailed, Undecided: true, Meaning: "Whether the policy applies could not be told, so it does."},
+	{Reason: PolicyNotReady, Undecided: true, Meaning: "Policies are not loaded yet, or this one does not compile."},
+	{Reason: DeadlineExceeded, Undecided: true, Meaning: "The caller's deadline came first."},
+	{Reason: Cancelled, Undecided: true, Meaning: "The caller went away."},
+	{Reason: Internal, Undecided: true, Meaning: "An unclassified error. Please report it."},
+}

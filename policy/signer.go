@@ -1,0 +1,59 @@
+package policy
+
+import (
+	"context"
+	"time"
+
+	"github.com/bonafide-dev/bonafide/evidence"
+)
+
+// SignerID identifies a signer by everything that its verdicts depend on: its
+// keys or trust roots by content, identities and options (TRUST R34). Two
+// signers with one ID accept the same signatures.
+type SignerID string
+
+// Signer verifies what one party may have signed. It is bound to its material
+// when it is made; material that changes makes another Signer.
+//
+// Implementations are safe for concurrent use and do not reach for the network
+// without the context's leave.
+type Signer interface {
+	// ID returns the signer's identity by content.
+	ID() SignerID
+	// Describe returns who must have signed in one short phrase for a message,
+	// such as "key sha256:1f2e…".
+	Describe() string
+	// Need returns the formats that the signer can verify.
+	Need() evidence.Need
+	// PerRepository reports whether verdicts depend on the image's repository
+	// beside its digest, as Notation's do.
+	PerRepository() bool
+	// Verify decides whether item proves that this signer signed the image. A
+	// nil error means that the Proof holds. Otherwise the error wraps an
+	// [*evidence.Problem]; one that does not is undecided.
+	Verify(ctx context.Context, image evidence.Image, item evidence.Item) (Proof, error)
+}
+
+// Proof is a verified fact: a signer signed this digest.
+type Proof struct {
+	// Identity is who signed, the same string for the same key, certificate
+	// identity or (issuer, subject), whichever Signer found it. Thresholds count
+	// distinct identities (TRUST R28).
+	Identity string
+	// Who is Identity for people, such as a certificate's subject.
+	Who string
+	// Source says where the signature was found, for messages:
+	// "cosign signature sha256:…[0]".
+	Source string
+	// Reference is the image reference that the signer signed, if the format
+	// records one (TRUST R33).
+	Reference string
+	// Expires is when the proof stops being one, whatever a cache thinks: the
+	// earliest of the signature's expiry, NotAfter where validity was judged at
+	// the current time, and the nextUpdate of revocation answers (TRUST R35).
+	// Zero means never.
+	Expires time.Time
+	// Notes are things that a reader of the decision should know, such as a
+	// check that was only logged.
+	Notes []string
+}
