@@ -1,0 +1,13 @@
+// Package rig runs the real counterparts of Bonafide for tests: etcd, the
+// Kubernetes API server and a registry, each as a process on loopback, built
+// once from Go modules under hack/.
+//
+// [Shared] gives one cluster to all tests of a package; [Start] gives a test
+// one of its own; [StartRegistry] starts a registry. Nothing outlives the test
+// process: every child is killed with its test, and by the kernel if the test
+// process dies.
+//
+// It is test support. It schedules nothing and runs no controllers: a Pod stays
+// Pending, a Deployment makes no ReplicaSet, a deleted namespace stays
+// Terminating.
+package rig
