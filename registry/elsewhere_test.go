@@ -1,0 +1,44 @@
+package registry_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/bonafide-dev/bonafide/registry"
+)
+
+// What a certificate names is a stranger: no address of this machine or of the
+// cluster's services is dialled for it, by number or by name.
+func TestR8ServicesOfCertificatesAreNotLocal(t *testing.T) {
+	asked := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.Host }))
+	t.Cleanup(server.Close)
+	client, err := registry.New(registry.Options{
+		Clock: time.Now, Workstation: true, ServiceNetworks: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/12")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	port := server.URL[len("http://127.0.0.1"):]
+	for _, url := range []string{
+		server.URL, "http://localhost" + port, "http://[::ffff:127.0.0.1]" + port, "http://169.254.169.254/crl",
+		"http://10.96.0.1/crl", "http://ocsp.kube-system.svc/", "http://metadata.google.internal/",
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Elsewhere().RoundTrip(request)
+		if err == nil {
+			response.Body.Close()
+			t.Errorf("%s: want it refused, got %s", url, response.Status)
+		}
+	}
+	if len(asked) > 0 {
+		t.Errorf("want nobody asked, got %d requests", len(asked))
+	}
+}
