@@ -1,0 +1,8 @@
+// Package sigstore verifies what cosign and other Sigstore clients sign: simple
+// signing payloads and Sigstore bundles.
+//
+// A [Key] is a signer that holds a key. Everything that it trusts is given when
+// it is made; it opens no connection, reads no clock, and what it returns is
+// either a proof or a classified problem. It does not find evidence, and it
+// does not decide which signatures a policy asks for.
+package sigstore

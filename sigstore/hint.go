@@ -1,0 +1,55 @@
+package sigstore
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+)
+
+// What follows names a signer for a message. Nothing of it is verified, and it
+// says so.
+
+// bySimple says who seems to have made a simple signing.
+func bySimple(annotations map[string]string) string {
+	if block, _ := pem.Decode([]byte(annotations[annotationCertificate])); block != nil {
+		return byCertificate(block.Bytes)
+	}
+	return "a signature that the key does not verify"
+}
+
+// byCertificate says for whom a certificate seems to be.
+func byCertificate(der []byte) string {
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return "a signature by a certificate that does not parse"
+	}
+	name := c.Subject.String()
+	switch {
+	case len(c.URIs) > 0:
+		name = c.URIs[0].String()
+	case len(c.EmailAddresses) > 0:
+		name = c.EmailAddresses[0]
+	}
+	return "a signature by a certificate for " + quote(name) + " (not verified)"
+}
+
+// byHint says which key a bundle claims. cosign's hint is the SHA-256 of the
+// key in base64.
+func (k *Key) byHint(material *protobundle.VerificationMaterial) string {
+	hint := material.GetPublicKey().GetHint()
+	if hint == "" {
+		return "a signature that the key does not verify"
+	}
+	raw, err := base64.StdEncoding.DecodeString(hint)
+	if err != nil || len(raw) != 32 {
+		return "a signature by a key with hint " + quote(hint) + " (not verified)"
+	}
+	if ours, err := hex.DecodeString(k.key.fingerprint()); err == nil && bytes.Equal(raw, ours) {
+		return "a signature that claims this key and does not verify"
+	}
+	return "a signature by key sha256:" + hex.EncodeToString(raw)[:shortFingerprint] + "… (not verified)"
+}

@@ -1,0 +1,171 @@
+package sigstore
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
+
+	"github.com/bonafide-dev/bonafide/evidence"
+)
+
+// logAnswer is what cosign keeps of the log's answer (cosign
+// specs/SIGNATURE_SPEC.md, annotation dev.sigstore.cosign/bundle).
+type logAnswer struct {
+	SignedEntryTimestamp []byte
+	Payload              struct {
+		Body           string `json:"body"`
+		IntegratedTime int64  `json:"integratedTime"`
+		LogIndex       int64  `json:"logIndex"`
+		LogID          string `json:"logID"`
+	}
+}
+
+// logBody is the body of an entry of kind hashedrekord, and of its forerunner
+// rekord: the same members (rekor pkg/types/hashedrekord/v0.0.1 and
+// pkg/types/rekord/v0.0.1).
+type logBody struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Spec       struct {
+		Data struct {
+			Hash struct {
+				Algorithm string `json:"algorithm"`
+				Value     string `json:"value"`
+			} `json:"hash"`
+		} `json:"data"`
+		Signature struct {
+			Content   []byte `json:"content"`
+			PublicKey struct {
+				Content []byte `json:"content"`
+			} `json:"publicKey"`
+		} `json:"signature"`
+	} `json:"spec"`
+}
+
+func badEntry(expected, got string, cause error) error {
+	return &evidence.Problem{Reason: evidence.LogEntryInvalid, Expected: expected, Got: got, Err: cause}
+}
+
+// checkSimpleLog verifies the log entry of a simple signing without asking the
+// log, and returns when the entry was integrated.
+func (k *Key) checkSimpleLog(annotation string, payload, signature []byte) (time.Time, error) {
+	if annotation == "" {
+		return time.Time{}, &evidence.Problem{Reason: evidence.LogEntryMissing, Expected: "an entry in a transparency log", Got: "none"}
+	}
+	var a logAnswer
+	if err := evidence.DecodeJSON([]byte(annotation), &a); err != nil {
+		return time.Time{}, badEntry("a log entry in annotation "+annotationLogEntry, "", err)
+	}
+	if err := k.checkPromise(a); err != nil {
+		return time.Time{}, err
+	}
+	if err := k.checkBody(a.Payload.Body, payload, signature); err != nil {
+		return time.Time{}, err
+	}
+	return time.Unix(a.Payload.IntegratedTime, 0), nil
+}
+
+// checkPromise verifies the signed entry timestamp: a log's signature over the
+// entry in canonical JSON (RFC 8785), which is what encoding/json writes for
+// these members in this order.
+func (k *Key) checkPromise(a logAnswer) error {
+	log, known := k.options.TrustedRoot.root.RekorLogs()[a.Payload.LogID]
+	if !known {
+		return badEntry("an entry in a log of the trusted root", "one in log "+quote(a.Payload.LogID), nil)
+	}
+	canonical, err := json.Marshal(struct {
+		Body           string `json:"body"`
+		IntegratedTime int64  `json:"integratedTime"`
+		LogID          string `json:"logID"`
+		LogIndex       int64  `json:"logIndex"`
+	}{a.Payload.Body, a.Payload.IntegratedTime, a.Payload.LogID, a.Payload.LogIndex})
+	if err != nil {
+		return badEntry("a log entry", "", err)
+	}
+	logKey := publicKey{key: log.PublicKey, hashes: []crypto.Hash{log.SignatureHashFunc}}
+	if !logKey.verifies(canonical, a.SignedEntryTimestamp) {
+		return badEntry("an entry signed by log "+quote(a.Payload.LogID), "a signed entry timestamp that does not verify", nil)
+	}
+	return withinLog(log, time.Unix(a.Payload.IntegratedTime, 0))
+}
+
+// withinLog checks that a log's key was in use (TRUST R26).
+func withinLog(log *root.TransparencyLog, t time.Time) error {
+	if t.Before(log.ValidityPeriodStart) || (!log.ValidityPeriodEnd.IsZero() && t.After(log.ValidityPeriodEnd)) {
+		return badEntry("an entry integrated while the log's key was valid", t.UTC().Format(time.RFC3339), nil)
+	}
+	return nil
+}
+
+// checkBody binds the entry to the signature, the key and the payload (TRUST
+// R25; CVE-2022-23649, CVE-2026-22703): all three, for an entry of something
+// else by the same key proves nothing.
+func (k *Key) checkBody(encoded string, payload, signature []byte) error {
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return badEntry("a log entry's body in base64", "", err)
+	}
+	var b logBody
+	if err := evidence.DecodeJSON(raw, &b); err != nil {
+		return badEntry("a log entry's body", "", err)
+	}
+	if (b.Kind != "hashedrekord" && b.Kind != "rekord") || b.APIVersion != "0.0.1" {
+		return badEntry("an entry of kind hashedrekord or rekord, version 0.0.1", quote(b.Kind+" "+b.APIVersion), nil)
+	}
+	if !bytes.Equal(b.Spec.Signature.Content, signature) {
+		return badEntry("an entry of this signature", "one of another signature", nil)
+	}
+	logged, err := keyInEntry(b.Spec.Signature.PublicKey.Content)
+	if err != nil {
+		return badEntry("an entry with a public key", "", err)
+	}
+	if !k.key.equal(logged) {
+		return badEntry("an entry of "+k.Describe(), "one of another key", nil)
+	}
+	return checkLoggedHash(b.Spec.Data.Hash.Algorithm, b.Spec.Data.Hash.Value, payload)
+}
+
+func checkLoggedHash(algorithm, value string, payload []byte) error {
+	hash, known := map[string]crypto.Hash{"sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}[algorithm]
+	if !known {
+		return badEntry("an entry with a SHA-2 hash", quote(algorithm), nil)
+	}
+	digest, err := hex.DecodeString(value)
+	if err != nil {
+		return badEntry("an entry with a hash", "", err)
+	}
+	if !bytes.Equal(digest, sum(hash, payload)) {
+		return badEntry("an entry of this payload", "one of another payload", nil)
+	}
+	return nil
+}
+
+// keyInEntry reads the key of an entry. cosign logs the certificate in its
+// place when a key is used together with one.
+func keyInEntry(text []byte) (crypto.PublicKey, error) {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New("expected PEM")
+	}
+	if block.Type == "CERTIFICATE" {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		return c.PublicKey, nil
+	}
+	key, err := parseBlock(block)
+	if err != nil {
+		return nil, fmt.Errorf("public key: %w", err)
+	}
+	return key, nil
+}

@@ -1,0 +1,90 @@
+package sigstore
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/imageref"
+)
+
+const (
+	// predicateSign is the predicate type by which cosign marks a statement as
+	// an image's signature (cosign specs/BUNDLE_SPEC.md).
+	predicateSign = "https://sigstore.dev/cosign/sign/v1"
+
+	// maxSubjects and maxDigests bound a statement (TRUST R1; CVE-2024-45395).
+	maxSubjects = 1024
+	maxDigests  = 32
+)
+
+// statementTypes are the versions of in-toto statements (in-toto attestation
+// spec/v1/statement.md and spec/v0.1.0/statement.md).
+var statementTypes = [...]string{"https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"}
+
+type statement struct {
+	Type          string    `json:"_type"`
+	Subject       []subject `json:"subject"`
+	PredicateType string    `json:"predicateType"`
+}
+
+type subject struct {
+	Name        string            `json:"name"`
+	Digest      map[string]string `json:"digest"`
+	Annotations map[string]any    `json:"annotations"`
+}
+
+func parseStatement(payload []byte) (statement, error) {
+	var s statement
+	if err := evidence.DecodeJSON(payload, &s); err != nil {
+		return statement{}, malformed("an in-toto statement", err)
+	}
+	if !slices.Contains(statementTypes[:], s.Type) {
+		return statement{}, &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "an in-toto statement", Got: "type " + quote(s.Type)}
+	}
+	if n := len(s.Subject); n > maxSubjects {
+		return statement{}, tooMany("subjects", maxSubjects, n)
+	}
+	for _, subject := range s.Subject {
+		if n := len(subject.Digest); n > maxDigests {
+			return statement{}, tooMany("digests of a subject", maxDigests, n)
+		}
+	}
+	return s, nil
+}
+
+// checkType tells a signature from other statements about an image: what a
+// build or a scanner says is no release (TRUST R23).
+func (s statement) checkType() error {
+	if s.PredicateType == predicateSign {
+		return nil
+	}
+	return &evidence.Problem{
+		Reason: evidence.UnsupportedEvidence, Expected: "a signature, predicate type " + quote(predicateSign),
+		Got: "an attestation of type " + quote(s.PredicateType) + ", which is no signature",
+	}
+}
+
+// subject returns the subject that is the image (TRUST R21).
+func (s statement) subject(image imageref.Digest) (subject, error) {
+	for _, subject := range s.Subject {
+		if subject.Digest[image.Algorithm()] == image.Hex() {
+			return subject, nil
+		}
+	}
+	got := "one without a subject"
+	if len(s.Subject) > 0 {
+		got = "one of " + s.Subject[0].describe(image.Algorithm())
+	}
+	if n := len(s.Subject) - 1; n > 0 {
+		got += fmt.Sprintf(" and %d more", n)
+	}
+	return subject{}, subjectMismatch(image, got)
+}
+
+func (s subject) describe(algorithm string) string {
+	if value, found := s.Digest[algorithm]; found {
+		return quote(algorithm + ":" + value)
+	}
+	return "a subject without a " + algorithm + " digest"
+}
