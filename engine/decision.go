@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/imageref"
+	"github.com/bonafide-dev/bonafide/policy"
+	"github.com/bonafide-dev/bonafide/workload"
+)
+
+// Request asks whether images may run.
+type Request struct {
+	policy.Request
+	Images []workload.Image
+	// Puller is whose credentials read the registry.
+	Puller evidence.Puller
+	// CanPin reports that the door can replace a tag by the digest that was
+	// verified. Where it cannot, tags are resolved anew (TRUST R40).
+	CanPin bool
+}
+
+// Decision is the answer to a Request, images in its order.
+type Decision struct {
+	Images []ImageDecision
+}
+
+// Outcome returns the outcome of the whole request: denied if one image is,
+// else undecided if one is, else unmatched if one is, else allowed. A decision
+// over no images is undecided.
+func (d Decision) Outcome() policy.Outcome {
+	if len(d.Images) == 0 {
+		return policy.Undecided
+	}
+	worst := policy.Allowed
+	for _, i := range d.Images {
+		switch {
+		case i.Outcome == policy.Denied:
+			return policy.Denied
+		case i.Outcome == policy.Undecided:
+			worst = policy.Undecided
+		case i.Outcome == policy.Unmatched && worst == policy.Allowed:
+			worst = policy.Unmatched
+		}
+	}
+	return worst
+}
+
+// ImageDecision is what was decided about one image.
+type ImageDecision struct {
+	Image     workload.Image
+	Reference imageref.Reference // zero if the name is malformed
+	Digest    imageref.Digest    // what was verified; zero if it is not known
+	// Outcome combines the policies after their modes:
+	// Denied > Undecided > Allowed > Unmatched.
+	Outcome policy.Outcome
+	// Policies are those that apply, in the order of the snapshot.
+	Policies []PolicyDecision
+	// Problem is set if no enforcing policy decided the image: a malformed name,
+	// no policy that enforces, no snapshot.
+	Problem *evidence.Problem
+	// Pins reports that an enforcing policy wants this image pinned to a digest.
+	Pins bool
+	// Pinned is the image's new spelling, with the digest that was verified:
+	// set if Pins, the outcome is Allowed and the digest was not written yet.
+	Pinned string
+	// Steps are what was done, in order, for people.
+	Steps []Step
+}
+
+// Enforced reports that at least one policy in mode Enforce applies and that
+// all of those allow on their evidence: the image was verified. It is stricter
+// than Outcome, which policies in mode Warn and Audit do not worsen.
+func (d ImageDecision) Enforced() bool {
+	enforced := false
+	for _, p := range d.Policies {
+		if p.Mode != policy.Enforce {
+			continue
+		}
+		if p.Outcome != policy.Allowed {
+			return false
+		}
+		enforced = true
+	}
+	return enforced
+}
+
+// PolicyDecision is what one policy says about one image.
+type PolicyDecision struct {
+	Origin      policy.Origin
+	Mode        policy.Mode
+	OnUndecided policy.OnUndecided
+	// Outcome is the policy's own, before its mode.
+	Outcome policy.Outcome
+	// Effective is what the policy contributes: Outcome in mode Enforce, unless
+	// OnUndecided excuses it; Unmatched in the modes that only report.
+	Effective policy.Outcome
+	Finding   policy.Finding
+}
+
+// Step is one thing that was done to decide an image.
+type Step struct {
+	Name   string // select, resolve, gather, extend, verify
+	Detail string
+	Took   time.Duration
+}

@@ -1,0 +1,268 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/imageref"
+	"github.com/bonafide-dev/bonafide/policy"
+)
+
+// access is a registry as one puller sees it.
+type access struct {
+	source      evidence.Source
+	credentials string
+}
+
+// prove finds out about every signer what can be found out: from memory if it
+// can, else from one gathering of evidence for all of them, and a second,
+// exhaustive one only if the first did not satisfy.
+func (w *work) prove(ctx context.Context) {
+	if len(w.leaves) == 0 && (!w.decision.Pins || !w.decision.Digest.IsZero()) {
+		return
+	}
+	var a *access
+	if w.decision.Digest.IsZero() {
+		var ok bool
+		if a, ok = w.open(ctx); !ok || !w.resolve(ctx, *a) {
+			w.fail()
+			return
+		}
+	}
+	if w.recallAll() {
+		return
+	}
+	if a == nil {
+		var ok bool
+		if a, ok = w.open(ctx); !ok {
+			w.fail()
+			return
+		}
+	}
+	set, err := w.gather(ctx, *a, w.need(false), nil)
+	if err != nil {
+		w.failed = evidence.ProblemOf(err)
+		w.fail()
+		return
+	}
+	w.verify(ctx, *a, set, false)
+	if !set.Partial || w.satisfied() {
+		return
+	}
+	more, err := w.gather(ctx, *a, w.need(true), &set)
+	if err != nil {
+		w.failed = evidence.ProblemOf(err)
+		w.fail()
+		return
+	}
+	w.verify(ctx, *a, more, true)
+}
+
+// fail leaves every signer that is not proven undecided for one reason.
+func (w *work) fail() {
+	for _, s := range w.leaves {
+		if w.known[s.ID()].Outcome != policy.Allowed {
+			w.known[s.ID()] = policy.Leaf{Problems: []*evidence.Problem{w.failed}}
+		}
+	}
+}
+
+// recallAll fills in the signers whose proofs are remembered, and reports
+// whether they suffice.
+func (w *work) recallAll() bool {
+	for _, s := range w.leaves {
+		p, valid, _ := w.engine.recall(newProofKey(w.repository(), w.decision.Digest, s))
+		w.engine.options.Observer.CacheLooked("proof", valid)
+		if valid {
+			w.known[s.ID()] = policy.Leaf{Outcome: policy.Allowed, Proofs: p.proofs}
+		}
+	}
+	return w.satisfied()
+}
+
+// open gets the registry with the puller's credentials.
+func (w *work) open(ctx context.Context) (*access, bool) {
+	source, credentials, err := w.engine.sources.Source(ctx, w.request.Puller, w.repository())
+	if err != nil {
+		w.failed = evidence.ProblemOf(err)
+		return nil, false
+	}
+	return &access{source: remembered{Source: source, engine: w.engine}, credentials: credentials}, true
+}
+
+// resolve turns the tag into a digest, once per decision (TRUST R39). The
+// memory of tags is used only where the decision pins (TRUST R40).
+func (w *work) resolve(ctx context.Context, a access) bool {
+	e, ref := w.engine, w.decision.Reference
+	key := tagKey{repository: ref.Repository(), credentials: a.credentials, tag: ref.Tag()}
+	remember := w.decision.Pins && w.request.CanPin && e.options.TagTTL > 0
+	if remember {
+		digest, found := e.tags.get(key, e.options.Now())
+		e.options.Observer.CacheLooked("tag", found)
+		if found {
+			w.decision.Digest = digest
+			w.step("resolve", digest.String()+" (remembered)")
+			return true
+		}
+	}
+	digest, err := e.resolving.do(ctx, key, func(ctx context.Context) (imageref.Digest, error) {
+		if digest, found := e.tags.get(key, e.options.Now()); found && remember { // a flight has just landed
+			return digest, nil
+		}
+		return e.fetchTag(ctx, a, key, ref)
+	})
+	if err != nil {
+		w.failed = evidence.ProblemOf(err)
+		w.step("resolve", w.failed.Sentence())
+		return false
+	}
+	w.decision.Digest = digest
+	w.step("resolve", digest.String())
+	return true
+}
+
+// fetchTag asks the registry what a tag names. What it learns is remembered
+// before its flight ends, so that whoever comes next finds it.
+func (e *Engine) fetchTag(ctx context.Context, a access, key tagKey, ref imageref.Reference) (imageref.Digest, error) {
+	asked := e.options.Now()
+	image, err := evidence.Resolve(ctx, a.source, ref)
+	if err != nil {
+		return imageref.Digest{}, err
+	}
+	e.rememberManifest(image.Digest(), image.Manifest)
+	if e.options.TagTTL > 0 {
+		e.tags.put(key, image.Digest(), 0, asked, asked.Add(e.options.TagTTL))
+	}
+	return image.Digest(), nil
+}
+
+// need is the union of what the signers that are not proven yet can use.
+func (w *work) need(exhaustive bool) evidence.Need {
+	need := evidence.Need{Exhaustive: exhaustive}
+	for _, s := range w.leaves {
+		if w.known[s.ID()].Outcome != policy.Allowed {
+			need = need.Union(s.Need())
+		}
+	}
+	return need
+}
+
+func (w *work) setKey(a access, need evidence.Need) setKey {
+	return setKey{repository: w.repository(), credentials: a.credentials, digest: w.decision.Digest, need: need}
+}
+
+// gather finds evidence, or remembers it for seconds. A set that may be
+// incomplete is not remembered: it could not be told (TRUST R37). An exhaustive
+// look goes on from the first.
+func (w *work) gather(ctx context.Context, a access, need evidence.Need, first *evidence.Set) (evidence.Set, error) {
+	e, key := w.engine, w.setKey(a, need)
+	name := "gather"
+	if need.Exhaustive {
+		name = "extend"
+	}
+	set, found := e.sets.get(key, e.options.Now())
+	e.options.Observer.CacheLooked("evidence", found)
+	if found {
+		w.step(name, describe(set)+" (remembered)")
+		return set, nil
+	}
+	set, err := e.gathering.do(ctx, key, func(ctx context.Context) (evidence.Set, error) {
+		if set, found := e.sets.get(key, e.options.Now()); found { // a flight has just landed
+			return set, nil
+		}
+		asked := e.options.Now()
+		set, err := e.look(ctx, a, key, first)
+		if err == nil && !slices.ContainsFunc(set.Problems, (*evidence.Problem).Undecided) {
+			e.sets.put(key, set, set.Size(), asked, asked.Add(evidenceTTL))
+		}
+		return set, err
+	})
+	if err != nil {
+		w.step(name, evidence.ProblemOf(err).Sentence())
+		return evidence.Set{}, err
+	}
+	w.step(name, describe(set))
+	return set, nil
+}
+
+func (e *Engine) look(ctx context.Context, a access, key setKey, first *evidence.Set) (evidence.Set, error) {
+	if first != nil {
+		return evidence.Extend(ctx, a.source, *first, key.need)
+	}
+	return e.discover(ctx, a, key)
+}
+
+// discover reads the image's manifest and looks for evidence at the same time:
+// neither needs the other's answer.
+func (e *Engine) discover(ctx context.Context, a access, key setKey) (evidence.Set, error) {
+	ref := key.repository.WithDigest(key.digest)
+	type resolved struct {
+		image evidence.Image
+		err   error
+	}
+	reading := make(chan resolved, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		image, err := caught(ctx, func(ctx context.Context) (evidence.Image, error) { return evidence.Resolve(ctx, a.source, ref) })
+		if err != nil {
+			cancel() // without the image nothing that is found counts
+		}
+		reading <- resolved{image, err}
+	}()
+	bare := evidence.Image{Reference: ref, Repository: key.repository, Manifest: evidence.Manifest{Descriptor: evidence.Descriptor{Digest: key.digest}}}
+	set, err := evidence.Discover(ctx, a.source, bare, key.need)
+	image := <-reading
+	if image.err != nil {
+		return evidence.Set{}, image.err
+	}
+	set.Image = image.image
+	return set, err
+}
+
+// verify has each signer that is not proven yet look at the evidence, until the
+// policies are satisfied. final says that no more will be found.
+func (w *work) verify(ctx context.Context, a access, set evidence.Set, final bool) {
+	if w.recallAll() { // another flight has proven it in the meantime
+		return
+	}
+	for _, s := range w.leaves {
+		if w.known[s.ID()].Outcome == policy.Allowed {
+			continue
+		}
+		need := w.need(final)
+		leaf, err := w.engine.verifying.do(ctx, verifyKey{set: w.setKey(a, need), signer: s.ID()}, func(ctx context.Context) (policy.Leaf, error) {
+			return w.engine.examine(ctx, s, set), nil
+		})
+		if err != nil {
+			leaf = policy.Leaf{Problems: []*evidence.Problem{evidence.ProblemOf(err)}}
+		}
+		w.known[s.ID()] = leaf
+		w.step("verify", s.Describe()+": "+leaf.Outcome.String())
+		if leaf.Outcome == policy.Allowed && w.satisfied() {
+			return
+		}
+	}
+}
+
+// examine has one signer verify the items that it can, learns what it proves
+// and forgets what it no longer does.
+func (e *Engine) examine(ctx context.Context, s policy.Signer, set evidence.Set) policy.Leaf {
+	key := newProofKey(set.Image.Repository, set.Image.Digest(), s)
+	if p, valid, _ := e.recall(key); valid {
+		return policy.Leaf{Outcome: policy.Allowed, Proofs: p.proofs}
+	}
+	leaf := examined(ctx, s, set, e.options.Now)
+	revoked := slices.ContainsFunc(leaf.Problems, func(p *evidence.Problem) bool { return p.Reason == evidence.CertificateRevoked })
+	switch {
+	case leaf.Outcome == policy.Allowed:
+		e.learn(key, leaf.Proofs)
+	case revoked, leaf.Outcome == policy.Denied && !set.Partial:
+		// What was proven before no longer is: found revoked, whatever else could
+		// not be read (TRUST R35), or denied by everything that there is.
+		e.proofs.remove(key)
+	}
+	e.options.Observer.Verified(leaf.Outcome)
+	return leaf
+}

@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/imageref"
+	"github.com/bonafide-dev/bonafide/policy"
+)
+
+// The keys of what is remembered and of flights. Whatever depends on what a
+// caller may see holds the repository and the identity of the credentials
+// (TRUST R36); a proof does not.
+type (
+	tagKey struct {
+		repository  imageref.Repository
+		credentials string
+		tag         string
+	}
+	setKey struct {
+		repository  imageref.Repository
+		credentials string
+		digest      imageref.Digest
+		need        evidence.Need
+	}
+	verifyKey struct {
+		set    setKey
+		signer policy.SignerID
+	}
+	// proofKey is R34's key. The signer's identity covers its material and
+	// options by content; the repository is set for signers that look at it.
+	proofKey struct {
+		digest     imageref.Digest
+		repository imageref.Repository
+		signer     policy.SignerID
+	}
+	// contentKey is a digest alone: content is the same wherever it was read.
+	contentKey struct {
+		digest imageref.Digest
+		kind   contentKind
+	}
+)
+
+type contentKind uint8
+
+const (
+	manifestContent contentKind = iota
+	blobContent
+)
+
+// contentTTL only bounds how long unused content stays; content by digest
+// cannot become stale.
+const contentTTL = time.Hour
+
+// proven is a set of proofs by one signer. It is kept longer than it is valid,
+// for policies that allow what was proven before (TRUST R35).
+type proven struct {
+	proofs []policy.Proof
+	at     time.Time // when they were verified
+	until  time.Time // from then on they are no proof any more
+}
+
+func newProofKey(image imageref.Repository, digest imageref.Digest, s policy.Signer) proofKey {
+	k := proofKey{digest: digest, signer: s.ID()}
+	if s.PerRepository() {
+		k.repository = image
+	}
+	return k
+}
+
+// recall returns the proofs of key, and whether they are valid now or were
+// proven before.
+func (e *Engine) recall(key proofKey) (p proven, valid, before bool) {
+	now := e.options.Now()
+	p, found := e.proofs.get(key, now)
+	if !found {
+		return proven{}, false, false
+	}
+	return p, now.Before(p.until), true
+}
+
+// learn remembers proofs. Those that end early end the entry: what is kept for
+// AllowIfProvenBefore never outlives a certificate, a signature or a revocation
+// answer.
+func (e *Engine) learn(key proofKey, proofs []policy.Proof) {
+	now := e.options.Now()
+	p := proven{proofs: proofs, at: now, until: now.Add(e.options.ProofTTL)}
+	end := now.Add(provenBefore)
+	size := 0
+	for _, proof := range proofs {
+		if !proof.Expires.IsZero() && proof.Expires.Before(end) {
+			end = proof.Expires
+		}
+		size += len(proof.Identity) + len(proof.Who) + len(proof.Source) + len(proof.Reference) + 160
+	}
+	if end.Before(p.until) {
+		p.until = end
+	}
+	e.proofs.put(key, p, size, now, end)
+}
+
+// remembered is a source that reads content by digest once.
+type remembered struct {
+	evidence.Source
+	engine *Engine
+}
+
+// Manifest implements [evidence.Source].
+func (r remembered) Manifest(ctx context.Context, ref imageref.Reference) (evidence.Manifest, error) {
+	if ref.Digest().IsZero() {
+		return r.Source.Manifest(ctx, ref)
+	}
+	key := contentKey{digest: ref.Digest(), kind: manifestContent}
+	if known, found := r.engine.contents.get(key, r.engine.options.Now()); found {
+		r.engine.options.Observer.CacheLooked("content", true)
+		return known.(evidence.Manifest), nil
+	}
+	r.engine.options.Observer.CacheLooked("content", false)
+	m, err := r.Source.Manifest(ctx, ref)
+	if err == nil {
+		r.engine.rememberManifest(ref.Digest(), m)
+	}
+	return m, err
+}
+
+// rememberManifest keeps a manifest by its digest, unless its type is only a
+// header's word: another registry may call the same bytes something else.
+func (e *Engine) rememberManifest(digest imageref.Digest, m evidence.Manifest) {
+	if m.Untyped {
+		return
+	}
+	now := e.options.Now()
+	e.contents.put(contentKey{digest: digest, kind: manifestContent}, m, manifestWeight(m), now, now.Add(contentTTL))
+}
+
+// manifestWeight is about what a manifest costs in memory: its bytes, and its
+// parsed form, which weighs about thrice as much.
+func manifestWeight(m evidence.Manifest) int { return 4 * len(m.Raw) }
+
+// Blob implements [evidence.Source].
+func (r remembered) Blob(ctx context.Context, repository imageref.Repository, d evidence.Descriptor, limit int64) ([]byte, error) {
+	key := contentKey{digest: d.Digest, kind: blobContent}
+	if known, found := r.engine.contents.get(key, r.engine.options.Now()); found && int64(len(known.([]byte))) <= limit {
+		r.engine.options.Observer.CacheLooked("content", true)
+		return known.([]byte), nil
+	}
+	r.engine.options.Observer.CacheLooked("content", false)
+	b, err := r.Source.Blob(ctx, repository, d, limit)
+	if err == nil {
+		now := r.engine.options.Now()
+		r.engine.contents.put(key, b, len(b), now, now.Add(contentTTL))
+	}
+	return b, err
+}
