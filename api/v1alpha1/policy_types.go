@@ -1,0 +1,200 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// VerificationPolicySpec is the body of both native kinds.
+type VerificationPolicySpec struct {
+	// Match selects requests. Omitted, the policy applies to every workload in
+	// its scope.
+	//
+	// +optional
+	Match *Match `json:"match,omitempty"`
+
+	// Images are patterns of the images that the policy is about. At least one
+	// is required: a policy about no image would read as protection and be none
+	// (TRUST R48). The host and the path of a pattern match apart; `*` stays
+	// within a path segment and `**` crosses segments (TRUST R12).
+	//
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MaxLength=4096
+	// +listType=set
+	Images []string `json:"images"`
+
+	// Exclude are patterns of images that Images selects and the policy is not
+	// about. An exclusion MUST match exactly the form that it names; a tag beside
+	// a digest satisfies none (TRUST R12, R13).
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MaxLength=4096
+	// +listType=set
+	Exclude []string `json:"exclude,omitempty"`
+
+	// Mode says what a refusal does. Default Enforce; the others are weakenings
+	// that show in status, log and metrics (TRUST R19).
+	//
+	// +optional
+	// +kubebuilder:default=Enforce
+	Mode Mode `json:"mode,omitempty"`
+
+	// OnUndecided says what an enforcing policy does when it could not be told
+	// whether its requirements hold, as when a registry is down. Default Deny;
+	// the others are weakenings (TRUST R41).
+	//
+	// +optional
+	// +kubebuilder:default=Deny
+	OnUndecided OnUndecided `json:"onUndecided,omitempty"`
+
+	// AllowAuthorOptOut admits that whoever writes a workload can write it so
+	// that this policy does not apply. An enforcing cluster policy that selects
+	// by objectSelector, by conditions, or by kinds that leave out Pod MUST set
+	// it, or is refused (TRUST R16). Default false.
+	//
+	// +optional
+	AllowAuthorOptOut bool `json:"allowAuthorOptOut,omitempty"`
+
+	// Pin says whether an allowed image is rewritten to the digest that was
+	// verified: name:tag@sha256:…, the tag kept. Default Digest. Only mode
+	// Enforce pins (TRUST R40).
+	//
+	// +optional
+	// +kubebuilder:default=Digest
+	Pin Pin `json:"pin,omitempty"`
+
+	// PinKinds are the kinds that are pinned. Default: wherever the image is
+	// decided. [Pod] leaves workload templates as GitOps tools wrote them.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=20
+	// +listType=set
+	PinKinds []string `json:"pinKinds,omitempty"`
+
+	// Platform says which digests of a multi-platform image must be signed.
+	// Default Index: the one that the reference resolves to. Each is not
+	// supported yet.
+	//
+	// +optional
+	// +kubebuilder:default=Index
+	Platform PlatformChoice `json:"platform,omitempty"`
+
+	// Platforms are the platforms that count under Each, such as linux/amd64
+	// (TRUST R31). Not supported yet.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=20
+	// +listType=set
+	Platforms []string `json:"platforms,omitempty"`
+
+	// Signers are the parties that Require names. Every one MUST be used, by
+	// Require or by a group that is used.
+	//
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	// +listType=map
+	// +listMapKey=name
+	Signers []Signer `json:"signers"`
+
+	// Require are the requirements. Every item must hold; at least one is
+	// required (TRUST R48).
+	//
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=50
+	// +listType=atomic
+	Require []Requirement `json:"require"`
+}
+
+// Match selects requests. Every field that is set must hold. Where a door
+// carries no namespace, or no object, the fields that look at it hold: doubt
+// includes.
+type Match struct {
+	// Namespaces are names of namespaces, in which `*` stands for any number of
+	// characters. Not for a VerificationPolicy.
+	//
+	// +optional
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=1000
+	// +listType=set
+	Namespaces []string `json:"namespaces,omitempty"`
+
+	// NamespaceSelector selects by the labels of the namespace. It needs a
+	// cluster: without one the policy is refused. Not for a VerificationPolicy.
+	//
+	// +optional
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+
+	// ObjectSelector selects by the labels of the object, which its author
+	// writes: see allowAuthorOptOut (TRUST R16).
+	//
+	// +optional
+	ObjectSelector *metav1.LabelSelector `json:"objectSelector,omitempty"`
+
+	// Kinds are the kinds of object whose images are decided, such as Pod or
+	// Deployment. Kinds that leave out Pod let an author choose a kind that is
+	// not decided: see allowAuthorOptOut (TRUST R16).
+	//
+	// +optional
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=20
+	// +listType=set
+	Kinds []string `json:"kinds,omitempty"`
+
+	// Conditions are CEL expressions over the request. Not supported yet.
+	//
+	// +optional
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=20
+	// +listType=atomic
+	Conditions []string `json:"conditions,omitempty"`
+}
+
+// Mode says what a refusal does.
+//
+// +kubebuilder:validation:Enum=Enforce;Warn;Audit
+type Mode string
+
+// The modes.
+const (
+	ModeEnforce Mode = "Enforce" // the workload is refused
+	ModeWarn    Mode = "Warn"    // it is admitted, and its author is told
+	ModeAudit   Mode = "Audit"   // it is admitted, and counted
+)
+
+// OnUndecided says what an enforcing policy does when it could not be told.
+//
+// +kubebuilder:validation:Enum=Deny;AllowIfProvenBefore;Allow
+type OnUndecided string
+
+// The choices.
+const (
+	// OnUndecidedDeny refuses.
+	OnUndecidedDeny OnUndecided = "Deny"
+	// OnUndecidedAllowIfProvenBefore admits an image whose proofs held within
+	// the last day and have not expired since (TRUST R35).
+	OnUndecidedAllowIfProvenBefore OnUndecided = "AllowIfProvenBefore"
+	// OnUndecidedAllow admits during an outage of a registry that the operator
+	// has named, and on nothing else (TRUST R41).
+	OnUndecidedAllow OnUndecided = "Allow"
+)
+
+// Pin says whether an allowed image is rewritten to its digest.
+//
+// +kubebuilder:validation:Enum=Digest;None
+type Pin string
+
+// The choices.
+const (
+	PinDigest Pin = "Digest"
+	PinNone   Pin = "None" // a tag that moves afterwards is not noticed
+)
+
+// PlatformChoice says which digests of a multi-platform image must be signed.
+//
+// +kubebuilder:validation:Enum=Index;Each
+type PlatformChoice string
+
+// The choices.
+const (
+	PlatformIndex PlatformChoice = "Index"
+	PlatformEach  PlatformChoice = "Each"
+)

@@ -1,0 +1,161 @@
+package native
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/bonafide-dev/bonafide/api/v1alpha1"
+	"github.com/bonafide-dev/bonafide/dialect"
+)
+
+// The entries of Secrets and ConfigMaps that are read if none is named.
+const (
+	keyEntry          = "cosign.pub" // as `cosign generate-key-pair k8s://` names it
+	certificatesEntry = "ca.crt"     // as cert-manager and Kubernetes name it
+)
+
+// maxMaterialBytes bounds a key or a set of certificates. A bundle of all
+// public roots is smaller.
+const maxMaterialBytes = 1 << 20
+
+// material is the content of a key or certificates, and the path of the field
+// that named it.
+type material struct {
+	content []byte
+	path    string
+}
+
+func (c *compiler) publicKey(path string, k *v1alpha1.PublicKey) (material, bool) {
+	one := c.exactlyOne(path, append(sources(k.Material), field{"kms", k.KMS != ""})...)
+	switch {
+	case k.KMS != "" && c.namespaced:
+		c.errorf(path+".kms", ownMaterial)
+	case k.KMS != "":
+		c.unsupported(path + ".kms")
+	case one:
+		return c.source(path, k.Material, keyEntry)
+	}
+	return material{}, false
+}
+
+// ownMaterial is TRUST R17.
+const ownMaterial = "expected none: a VerificationPolicy names only inline material and Secrets and ConfigMaps of its own namespace"
+
+func sources(m v1alpha1.Material) []field {
+	return []field{
+		{"pem", m.PEM != ""}, {"secretRef", m.SecretRef != nil}, {"configMapRef", m.ConfigMapRef != nil}, {"file", m.File != ""},
+	}
+}
+
+// read returns what a policy refers to.
+func (c *compiler) read(path string, m v1alpha1.Material, entry string) (material, bool) {
+	if !c.exactlyOne(path, sources(m)...) {
+		return material{}, false
+	}
+	return c.source(path, m, entry)
+}
+
+// source returns the content of the one source that is set.
+func (c *compiler) source(path string, m v1alpha1.Material, entry string) (material, bool) {
+	var found material
+	var ok bool
+	switch {
+	case m.SecretRef != nil:
+		found, ok = c.entry(path+".secretRef", *m.SecretRef, entry, "Secret")
+	case m.ConfigMapRef != nil:
+		found, ok = c.entry(path+".configMapRef", *m.ConfigMapRef, entry, "ConfigMap")
+	case m.File != "":
+		found, ok = c.file(path+".file", m.File)
+	default:
+		found, ok = material{[]byte(m.PEM), path + ".pem"}, true
+	}
+	if !ok {
+		return material{}, false
+	}
+	if size := len(found.content); size == 0 || size > maxMaterialBytes {
+		c.errorf(found.path, "expected 1 to %d bytes, got %d", maxMaterialBytes, size)
+		return material{}, false
+	}
+	return found, true
+}
+
+func (c *compiler) file(path, name string) (material, bool) {
+	if c.namespaced {
+		c.errorf(path, ownMaterial)
+		return material{}, false
+	}
+	content, err := c.material.File(c.document, name)
+	if err != nil {
+		c.errorf(path, "expected a file that can be read: %w", err)
+		return material{}, false
+	}
+	return material{content, path}, true
+}
+
+// entry returns an entry of a Secret or ConfigMap. A namespaced policy reaches
+// its own namespace only (TRUST R17); what is elsewhere is not looked for, so
+// that an error does not tell whether it is there.
+func (c *compiler) entry(path string, ref v1alpha1.ObjectEntry, key, kind string) (material, bool) {
+	namespace := ref.Namespace
+	switch {
+	case c.namespaced && namespace != "" && namespace != c.document.Namespace:
+		c.errorf(path+".namespace", "expected %q, the policy's own, or none: a VerificationPolicy reads nothing of another namespace; got %q", c.document.Namespace, clip(namespace))
+		return material{}, false
+	case c.namespaced:
+		namespace = c.document.Namespace
+	case namespace == "":
+		c.missing(path+".namespace", "expected a namespace, got none: a ClusterVerificationPolicy has none of its own")
+		return material{}, false
+	}
+	if ref.Name == "" {
+		c.missing(path+".name", "expected a name, got none")
+		return material{}, false
+	}
+	get := c.material.Secret
+	if kind == "ConfigMap" {
+		get = c.material.ConfigMap
+	}
+	object, err := get(namespace, ref.Name)
+	switch {
+	case errors.Is(err, dialect.ErrNoMaterial):
+		c.errorf(path, "expected %s %q among the objects that are read, got none", kind, clip(namespace+"/"+ref.Name))
+		return material{}, false
+	case err != nil:
+		c.errorf(path, "expected %s %q to be readable: %w", kind, clip(namespace+"/"+ref.Name), err)
+		return material{}, false
+	}
+	return c.value(path, ref.Key, key, object)
+}
+
+// value returns an entry's content. The names of other entries may be told,
+// their content not.
+func (c *compiler) value(path, key, usual string, object dialect.Object) (material, bool) {
+	if key == "" {
+		key = usual
+	} else {
+		path += ".key"
+	}
+	if content, found := object.Data[key]; found {
+		return material{content, path}, true
+	}
+	const listed = 5 // more names than that help nobody
+	names := slices.Sorted(maps.Keys(object.Data))
+	has := strings.Join(names[:min(len(names), listed)], ", ")
+	if has == "" {
+		has = "no entry"
+	}
+	c.near(path, key, names, "expected an entry %q in %s %q, got one that has %s", clip(key), object.Kind, object.Namespace+"/"+object.Name, clip(has))
+	return material{}, false
+}
+
+// storePath returns where the certificates of the trust store were written that
+// an error of the signers is about.
+func storePath(err error, sources []string, otherwise string) string {
+	var spec *dialect.SpecError
+	if errors.As(err, &spec) && spec.Index >= 0 && spec.Index < len(sources) {
+		return sources[spec.Index]
+	}
+	return otherwise
+}

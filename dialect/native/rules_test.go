@@ -1,0 +1,344 @@
+package native_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/dialect/native"
+	"github.com/bonafide-dev/bonafide/policy"
+)
+
+// document returns a policy of a kind whose spec has the lines of extra in
+// front of a complete rest.
+func document(kind, namespace, extra string) string {
+	text := "apiVersion: bonafide.dev/v1alpha1\nkind: " + kind + "\nmetadata:\n  name: p\n"
+	if namespace != "" {
+		text += "  namespace: " + namespace + "\n"
+	}
+	text += "spec:\n"
+	for line := range strings.Lines(extra) {
+		text += "  " + line
+	}
+	if !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	for field, value := range map[string]string{
+		"images:":  "  images: ['**']\n",
+		"signers:": "  signers: [{name: a, sigstore: {key: {pem: '" + strings.ReplaceAll(publicKey, "\n", "\n\n") + "'}}}]\n",
+		"require:": "  require: [{signature: {anyOf: [a]}}]\n",
+	} {
+		if !strings.Contains("\n"+extra, "\n"+field) {
+			text += value
+		}
+	}
+	return text
+}
+
+const cluster, tenant = "ClusterVerificationPolicy", "VerificationPolicy"
+
+// paths returns the fields that the errors are about.
+func paths(t *testing.T, err error) []string {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	var all dialect.Errors
+	if !errors.As(err, &all) {
+		t.Fatalf("expected dialect.Errors, got %T: %v", err, err)
+	}
+	found := []string{}
+	for _, e := range all {
+		if e.Line == 0 || e.File == "" {
+			t.Errorf("expected an error with file and line, got %v", e)
+		}
+		found = append(found, e.Path)
+	}
+	return found
+}
+
+func TestR16AuthorCannotOptOutOfEnforcement(t *testing.T) {
+	cases := map[string]struct {
+		reason    string
+		kind      string
+		spec      string
+		wantError []string
+		wantNotes []string // weakenings
+	}{
+		"ObjectSelector": {
+			reason: "labels are the author's", kind: cluster,
+			spec:      "match: {objectSelector: {matchLabels: {a: b}}}",
+			wantError: []string{"spec.match.objectSelector"},
+		},
+		"EmptyObjectSelector": {
+			reason: "it selects all today, and invites to be filled in", kind: cluster,
+			spec:      "match: {objectSelector: {}}",
+			wantError: []string{"spec.match.objectSelector"},
+		},
+		"KindsWithoutPod": {
+			reason: "a Pod can be made without a Deployment", kind: cluster,
+			spec:      "match: {kinds: [Deployment]}",
+			wantError: []string{"spec.match.kinds"},
+		},
+		"KindsWithPod": {
+			reason: "every workload becomes Pods", kind: cluster,
+			spec: "match: {kinds: [Deployment, Pod]}",
+		},
+		"Allowed": {
+			reason: "the operator says so, and it shows", kind: cluster,
+			spec:      "match: {objectSelector: {matchLabels: {a: b}}}\nallowAuthorOptOut: true",
+			wantNotes: []string{"spec.allowAuthorOptOut"},
+		},
+		"Audit": {
+			reason: "nothing is enforced that could be evaded", kind: cluster,
+			spec:      "match: {objectSelector: {matchLabels: {a: b}}}\nmode: Audit",
+			wantNotes: []string{"spec.mode"},
+		},
+		"Namespaced": {
+			reason: "a tenant's policy only adds", kind: tenant,
+			spec: "match: {objectSelector: {matchLabels: {a: b}}, kinds: [Job]}",
+		},
+		"NamespacedAllowed": {
+			reason: "a setting without meaning is no setting", kind: tenant,
+			spec: "allowAuthorOptOut: true", wantError: []string{"spec.allowAuthorOptOut"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			namespace := ""
+			if tc.kind == tenant {
+				namespace = "team-a"
+			}
+			policies, err := compile(t, "p.yaml", document(tc.kind, namespace, tc.spec), fakeSigners{}, native.Options{})
+			if diff := cmp.Diff(tc.wantError, paths(t, err)); diff != "" {
+				t.Fatalf("%s: errors (-want +got):\n%s\n%v", tc.reason, diff, err)
+			}
+			if diff := cmp.Diff(tc.wantNotes, weakenings(policies)); diff != "" {
+				t.Errorf("%s: weakenings (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+func weakenings(policies []policy.Policy) []string {
+	var found []string
+	for _, p := range policies {
+		for _, n := range p.Notes {
+			if n.Weakening {
+				found = append(found, n.Path)
+			}
+		}
+	}
+	return found
+}
+
+func TestR17NamespacedPolicyReachesNothingElse(t *testing.T) {
+	secret := "---\napiVersion: v1\nkind: Secret\nmetadata: {name: keys, namespace: team-b}\nstringData: {cosign.pub: '" +
+		strings.ReplaceAll(publicKey, "\n", "\n\n") + "'}\n"
+	signer := func(key string) string { return "signers: [{name: a, sigstore: {key: {" + key + "}}}]" }
+	cases := map[string]struct {
+		reason string
+		spec   string
+		want   []string
+	}{
+		"File":             {"a file is the operator's", signer("file: keys/release.pub"), []string{"spec.signers[0].sigstore.key.file"}},
+		"KMS":              {"so are its credentials", signer("kms: awskms:///x"), []string{"spec.signers[0].sigstore.key.kms"}},
+		"ForeignSecret":    {"it is another tenant's", signer("secretRef: {namespace: team-b, name: keys}"), []string{"spec.signers[0].sigstore.key.secretRef.namespace"}},
+		"ForeignConfigMap": {"it is another tenant's", signer("configMapRef: {namespace: team-b, name: keys}"), []string{"spec.signers[0].sigstore.key.configMapRef.namespace"}},
+		"OwnNamespace":     {"without a namespace its own is meant", signer("secretRef: {name: keys}"), []string{"spec.signers[0].sigstore.key.secretRef"}},
+		"Namespaces":       {"it applies to its own", "match: {namespaces: [team-b]}", []string{"spec.match.namespaces"}},
+		"AllNamespaces":    {"it applies to its own", "match: {namespaceSelector: {}}", []string{"spec.match.namespaceSelector"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := compile(t, "p.yaml", document(tenant, "team-a", tc.spec)+secret, fakeSigners{}, native.Options{ClusterAvailable: true})
+			if diff := cmp.Diff(tc.want, paths(t, err)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s\n%v", tc.reason, diff, err)
+			}
+		})
+	}
+}
+
+func TestR19UnknownFieldsAreErrors(t *testing.T) {
+	_, err := compile(t, "p.yaml", document(cluster, "", "onUndecide: Allow\nMode: Audit\nmatch: {namespace: [a]}"), fakeSigners{}, native.Options{})
+	want := []string{"spec.onUndecide", "spec.Mode", "spec.match.namespace"}
+	if diff := cmp.Diff(want, paths(t, err)); diff != "" {
+		t.Errorf("(-want +got):\n%s\n%v", diff, err)
+	}
+}
+
+func TestR19EveryWeakeningIsNoted(t *testing.T) {
+	cases := map[string]struct {
+		spec string
+		want []string
+	}{
+		"Defaults":            {"", nil},
+		"StrictWords":         {"mode: Enforce\nonUndecided: Deny\npin: Digest\nallowAuthorOptOut: false\nplatform: Index", nil},
+		"Warn":                {"mode: Warn", []string{"spec.mode"}},
+		"Audit":               {"mode: Audit", []string{"spec.mode"}},
+		"AllowIfProvenBefore": {"onUndecided: AllowIfProvenBefore", []string{"spec.onUndecided"}},
+		"Allow":               {"onUndecided: Allow", []string{"spec.onUndecided"}},
+		"PinNone":             {"pin: None", []string{"spec.pin"}},
+		"OptOut":              {"allowAuthorOptOut: true", []string{"spec.allowAuthorOptOut"}},
+		"LogIgnored": {
+			"signers: [{name: a, sigstore: {key: {file: keys/release.pub}, transparencyLog: Ignored}}]",
+			[]string{"spec.signers[0].sigstore.transparencyLog"},
+		},
+		"AnyIdentity":     {notationSpec("['*']", ""), []string{"spec.signers[0].notation.trustedIdentities"}},
+		"Strict":          {notationSpec("[x]", "level: strict, override: {expiry: enforce}"), nil},
+		"Permissive":      {notationSpec("[x]", "level: permissive"), []string{"spec.signers[0].notation.level"}},
+		"ExpiryLogged":    {notationSpec("[x]", "override: {expiry: log}"), []string{"spec.signers[0].notation.override.expiry"}},
+		"RevocationSkips": {notationSpec("[x]", "override: {revocation: skip}"), []string{"spec.signers[0].notation.override.revocation"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			policies, err := compile(t, "p.yaml", document(cluster, "", tc.spec), fakeSigners{}, native.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, weakenings(policies)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func notationSpec(identities, more string) string {
+	return "signers: [{name: a, notation: {trustStores: [{type: ca, certificates: {pem: '-----BEGIN CERTIFICATE-----'}}], trustedIdentities: " +
+		identities + ", " + more + "}}]"
+}
+
+func TestR25LogRequiredWithoutTrustRoot(t *testing.T) {
+	text := document(cluster, "", "signers:\n- name: a\n  sigstore:\n    key: {file: keys/release.pub}\n    transparencyLog: Required")
+	_, err := compile(t, "p.yaml", text, fakeSigners{noRoot: true}, native.Options{})
+	var all dialect.Errors
+	if !errors.As(err, &all) || len(all) != 1 {
+		t.Fatalf("expected one error, got %v", err)
+	}
+	want := &dialect.Error{File: "p.yaml", Line: 10, Path: "spec.signers[0].sigstore.transparencyLog"}
+	if got := (&dialect.Error{File: all[0].File, Line: all[0].Line, Path: all[0].Path}); *got != *want {
+		t.Errorf("expected an error at %v, got %v", want, all[0])
+	}
+	var cause *dialect.SpecError
+	if !errors.As(err, &cause) {
+		t.Errorf("expected the signers' own error to be wrapped, got %v", err)
+	}
+}
+
+func TestR29LevelsThatProveNothingAreRefused(t *testing.T) {
+	for _, more := range []string{"level: audit", "level: skip", "override: {authenticity: log}", "override: {integrity: log}", "verifyTimestamp: always"} {
+		t.Run(more, func(t *testing.T) {
+			if policies, err := compile(t, "p.yaml", document(cluster, "", notationSpec("[x]", more)), fakeSigners{}, native.Options{}); err == nil {
+				t.Errorf("expected an error, got\n%s", describe(policies))
+			}
+		})
+	}
+}
+
+func TestR48EmptyListsAreErrors(t *testing.T) {
+	cases := map[string]struct {
+		spec string
+		want []string
+	}{
+		"Images":     {"images: []", []string{"spec.images"}},
+		"Require":    {"require: []", []string{"spec.require", "spec.signers[0].name"}},
+		"Signers":    {"signers: []", []string{"spec.signers", "spec.require[0].signature.anyOf[0]"}},
+		"AnyOf":      {"require: [{signature: {anyOf: [a]}}, {signature: {anyOf: []}}]", []string{"spec.require[1].signature.anyOf"}},
+		"AllOf":      {"require: [{signature: {anyOf: [a]}}, {signature: {allOf: []}}]", []string{"spec.require[1].signature.allOf"}},
+		"Item":       {"require: [{signature: {anyOf: [a]}}, {}]", []string{"spec.require[1]"}},
+		"Namespaces": {"match: {namespaces: []}", []string{"spec.match.namespaces"}},
+		"Kinds":      {"match: {kinds: []}", []string{"spec.match.kinds"}},
+		"PinKinds":   {"pinKinds: []", []string{"spec.pinKinds"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := compile(t, "p.yaml", document(cluster, "", tc.spec), fakeSigners{}, native.Options{})
+			got := paths(t, err)
+			slices.Sort(got)
+			slices.Sort(tc.want)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s\n%v", diff, err)
+			}
+		})
+	}
+}
+
+func TestR1GroupsDoNotMultiplyWithoutEnd(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("signers:\n- {name: g0, sigstore: {key: {file: keys/release.pub}}}\n- {name: g1, sigstore: {key: {file: keys/release.pub, hash: sha512}}}\n")
+	name := func(i int) string { return "g" + string(rune('0'+i/10)) + string(rune('0'+i%10)) }
+	last := []string{"g0", "g1"}
+	for i := 2; i < 60; i++ { // each holds the two before: 2^30 leaves and more
+		b.WriteString("- {name: " + name(i) + ", atLeast: {count: 1, of: [" + strings.Join(last, ", ") + "]}}\n")
+		last = []string{last[1], name(i)}
+	}
+	b.WriteString("require: [{signature: {anyOf: [" + last[1] + "]}}]\n")
+	_, err := compile(t, "p.yaml", document(cluster, "", b.String()), fakeSigners{}, native.Options{})
+	if diff := cmp.Diff([]string{"spec.require"}, paths(t, err)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// FuzzLoad compiles anything. Whatever compiles requires something, includes
+// something and names who has to sign; nothing panics.
+func FuzzLoad(f *testing.F) {
+	for _, extra := range []string{"", "mode: Audit", "match: {namespaces: [a*b]}", "images: []", "require: [{signature: {allOf: [a]}}]"} {
+		f.Add(document(cluster, "", extra))
+		f.Add(document(tenant, "team-a", extra))
+	}
+	f.Add(document(cluster, "", "signers: [{name: a, atLeast: {count: 1, of: [a]}}]"))
+	f.Add(document(cluster, "", "a: &a [*a]"))
+	f.Add(document(cluster, "", notationSpec("['*']", "level: permissive")))
+	f.Fuzz(func(t *testing.T, text string) {
+		policies, err := compile(t, "p.yaml", text, fakeSigners{}, native.Options{})
+		if err != nil {
+			if err.Error() == "" {
+				t.Error("expected an error that says something, got an empty one")
+			}
+			return
+		}
+		for _, p := range policies {
+			if p.Require == nil || len(p.Include) == 0 || len(policy.Signatures(p.Require)) == 0 {
+				t.Errorf("expected a policy that requires something, got\n%s\nof\n%s", describe(policies), text)
+			}
+			never := policy.Evaluate(p.Require, func(policy.Signature) policy.Leaf { return policy.Leaf{Outcome: policy.Denied} })
+			if never.Outcome != policy.Denied {
+				t.Errorf("expected denied if nobody signed, got %s of\n%s", never.Outcome, text)
+			}
+		}
+	})
+}
+
+// What covers nothing, or counts one key twice, is never what was meant.
+func TestR28OneKeyUnderTwoNamesIsRefused(t *testing.T) {
+	spec := "signers:\n- {name: dev, sigstore: {key: {file: keys/release.pub}}}\n- {name: qa, sigstore: {key: {file: keys/release.pub}}}\nrequire: [{signature: {allOf: [dev, qa]}}]\n"
+	_, err := compile(t, "p.yaml", document(cluster, "", spec), fakeSigners{}, native.Options{})
+	if diff := cmp.Diff([]string{"spec.signers[1]"}, paths(t, err)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestR19ExclusionOfEverythingIsRefused(t *testing.T) {
+	for _, pattern := range []string{"**", "ghcr.io/acme/**"} {
+		spec := "images: ['**', 'ghcr.io/acme/**']\nexclude: [\"" + pattern + "\"]\nsigners: [{name: dev, sigstore: {key: {file: keys/release.pub}}}]\nrequire: [{signature: {anyOf: [dev]}}]\n"
+		_, err := compile(t, "p.yaml", document(cluster, "", spec), fakeSigners{}, native.Options{})
+		if diff := cmp.Diff([]string{"spec.exclude[0]"}, paths(t, err)); diff != "" {
+			t.Errorf("%s: (-want +got):\n%s", pattern, diff)
+		}
+	}
+}
+
+func TestR19PinKindsWithoutPodIsNoted(t *testing.T) {
+	spec := "pinKinds: [Deployment]\nsigners: [{name: dev, sigstore: {key: {file: keys/release.pub}}}]\nrequire: [{signature: {anyOf: [dev]}}]\n"
+	policies, err := compile(t, "p.yaml", document(cluster, "", spec), fakeSigners{}, native.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(policies[0].Notes, func(n policy.Note) bool { return n.Weakening && n.Path == "spec.pinKinds" }) {
+		t.Errorf("want a weakening at spec.pinKinds, got %+v", policies[0].Notes)
+	}
+}

@@ -1,0 +1,191 @@
+package native
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/bonafide-dev/bonafide/api/v1alpha1"
+	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/policy"
+)
+
+// maxSigners bounds the signers of a policy: each may be asked about each
+// signature of an image.
+const maxSigners = 100
+
+// signed are the policy's signers by name. A name whose signer could not be
+// made is there with a nil requirement: it is no unknown name.
+type signed struct {
+	names  []string // in the policy's order, each once
+	made   map[string]policy.Requirement
+	groups map[string]group
+}
+
+type group struct {
+	path string
+	spec v1alpha1.SignerGroup
+}
+
+var signerName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+
+func (c *compiler) signed() signed {
+	s := signed{made: make(map[string]policy.Requirement), groups: make(map[string]group)}
+	if len(c.spec.Signers) == 0 {
+		c.missing("spec.signers", "expected at least one signer, got none")
+	}
+	if !c.most("spec.signers", len(c.spec.Signers), maxSigners) {
+		return s
+	}
+	paths := make(map[string]string)
+	same := make(map[policy.SignerID]string)
+	for i := range c.spec.Signers {
+		path, spec := at("spec.signers", i), &c.spec.Signers[i]
+		requirement := c.signer(path, spec)
+		if !c.signerName(path+".name", spec.Name) {
+			continue
+		}
+		if other, twice := paths[spec.Name]; twice {
+			c.errorf(path+".name", "expected each name once, got %q again: it is %s", spec.Name, other)
+			continue
+		}
+		paths[spec.Name] = path
+		if made, ok := requirement.(policy.Signature); ok {
+			if other, twice := same[made.Signer.ID()]; twice {
+				// One signature would then stand for both (TRUST R28).
+				c.errorf(path, "expected each signer once, got the one of %q again under the name %q", other, spec.Name)
+			}
+			same[made.Signer.ID()] = spec.Name
+		}
+		s.names = append(s.names, spec.Name)
+		s.made[spec.Name] = requirement
+		if spec.AtLeast != nil {
+			s.groups[spec.Name] = group{path: path + ".atLeast", spec: *spec.AtLeast}
+		}
+	}
+	c.checkGroups(s)
+	return s
+}
+
+func (c *compiler) signerName(path, name string) bool {
+	if name == "" {
+		c.missing(path, "expected a name, got none")
+		return false
+	}
+	if len(name) > maxLabelName || !signerName.MatchString(name) {
+		c.errorf(path, "expected at most %d lower-case letters, digits and '-', got %q", maxLabelName, clip(name))
+		return false
+	}
+	return true
+}
+
+// signer makes a signer's requirement; a group's comes later, when all names
+// are known.
+func (c *compiler) signer(path string, s *v1alpha1.Signer) policy.Requirement {
+	if !c.exactlyOne(path, field{"sigstore", s.Sigstore != nil}, field{"notation", s.Notation != nil}, field{"atLeast", s.AtLeast != nil}) {
+		return nil
+	}
+	var made policy.Signer
+	switch {
+	case s.Sigstore != nil:
+		made = c.sigstore(path+".sigstore", s.Sigstore)
+	case s.Notation != nil:
+		made = c.notation(path+".notation", s.Notation)
+	}
+	if made == nil {
+		return nil
+	}
+	return policy.Signature{Name: s.Name, Signer: made}
+}
+
+func (c *compiler) sigstore(path string, s *v1alpha1.SigstoreSigner) policy.Signer {
+	one := c.exactlyOne(path, field{"key", s.Key != nil}, field{"keyless", s.Keyless != nil})
+	ready := one
+	for _, f := range []field{
+		{"keyless", s.Keyless != nil}, {"trustedRoot", s.TrustedRoot != nil}, {"timestamps", s.Timestamps != ""},
+	} {
+		if f.set {
+			c.unsupported(path + "." + f.name)
+			ready = false
+		}
+	}
+	spec := dialect.KeySpec{SignedReference: c.signedReference(path+".signedReference", s.SignedReference)}
+	if choice(c, path+".transparencyLog", s.TransparencyLog, v1alpha1.TransparencyLogRequired, v1alpha1.TransparencyLogIgnored) == 1 {
+		spec.LogIgnored = true
+		c.weaker(path+".transparencyLog", "Ignored accepts signatures that no transparency log has seen: use of a stolen key leaves no trace")
+	}
+	if s.Key == nil {
+		return nil
+	}
+	material, found := c.publicKey(path+".key", s.Key)
+	choice(c, path+".key.hash", s.Key.Hash, v1alpha1.HashSHA256, v1alpha1.HashSHA384, v1alpha1.HashSHA512)
+	if !ready || !found {
+		return nil
+	}
+	spec.PEM, spec.Hash = material.content, string(s.Key.Hash)
+	made, err := c.signers.Key(spec)
+	if err != nil {
+		c.refused(err, map[string]string{
+			dialect.FieldKey: material.path, dialect.FieldHash: path + ".key.hash",
+			dialect.FieldTransparencyLog: path + ".transparencyLog", dialect.FieldSignedReference: path + ".signedReference",
+		}, path+".key")
+		return nil
+	}
+	return made
+}
+
+func (c *compiler) signedReference(path, s string) string {
+	switch s {
+	case "", v1alpha1.SignedReferenceAny:
+		c.note(path, "Any accepts a signature whichever reference it was made for, so one from another repository with the same image counts")
+		return v1alpha1.SignedReferenceAny
+	case v1alpha1.SignedReferenceMatchRepository:
+		return s
+	}
+	_, err := c.options.Parser.Parse(s)
+	words := []string{v1alpha1.SignedReferenceAny, v1alpha1.SignedReferenceMatchRepository}
+	switch {
+	case err != nil || dialect.Nearest(s, words) != "":
+		c.near(path, s, words, "expected %s or a repository, got %q", strings.Join(words, ", "), clip(s))
+	case strings.ContainsAny(s[strings.LastIndexByte(s, '/')+1:], ":@"):
+		c.errorf(path, "expected a repository without tag and digest, got %q", clip(s))
+	}
+	return s
+}
+
+// refused reports an error of the signers at the field that it is about.
+func (c *compiler) refused(err error, fields map[string]string, otherwise string) {
+	path := otherwise
+	var spec *dialect.SpecError
+	if errors.As(err, &spec) {
+		if p, known := fields[spec.Field]; known {
+			path = p
+		}
+	}
+	c.errorf(path, "%w", err)
+}
+
+// field is one of several of which exactly one is to be set.
+type field struct {
+	name string
+	set  bool
+}
+
+func (c *compiler) exactlyOne(path string, fields ...field) bool {
+	var names, set []string
+	for _, f := range fields {
+		names = append(names, f.name)
+		if f.set {
+			set = append(set, f.name)
+		}
+	}
+	switch len(set) {
+	case 1:
+		return true
+	case 0:
+		c.missing(path, "expected exactly one of %s, got none", either(names))
+	default:
+		c.errorf(path, "expected exactly one of %s, got %d: %s", either(names), len(set), strings.Join(set, ", "))
+	}
+	return false
+}

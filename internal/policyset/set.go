@@ -1,0 +1,79 @@
+package policyset
+
+import (
+	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/imageref"
+	"github.com/bonafide-dev/bonafide/policy"
+)
+
+// Options say how policies are read.
+type Options struct {
+	// Dialects read the documents; no two may read one kind.
+	Dialects []dialect.Dialect
+}
+
+// Set is what paths held at one time. The zero Set is that of no paths. It is
+// immutable.
+type Set struct {
+	// Policies in the order of paths, files and documents.
+	Policies []policy.Policy
+	// Objects are the Secrets and ConfigMaps among the documents.
+	Objects dialect.Objects
+	// Digest identifies the content that the set was made from: of the policy
+	// files and of those that policies refer to, with their names.
+	Digest imageref.Digest
+}
+
+// Weakenings returns how many notes of the policies are weakenings (TRUST R19).
+func (s Set) Weakenings() int {
+	var count int
+	for _, p := range s.Policies {
+		for _, n := range p.Notes {
+			if n.Weakening {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+// Load reads the files and directories that paths name (see
+// [dialect.ReadFiles]). Paths without a policy among them are an error: whoever
+// names some wants some (TRUST R48). The error is [dialect.Errors] and holds
+// everything that is wrong; the Set is then zero.
+func Load(paths []string, o Options) (Set, error) {
+	attempt := load(paths, o)
+	return attempt.set, attempt.err
+}
+
+// attempt is a set or why there is none, and by what content to tell whether
+// another attempt would differ.
+type attempt struct {
+	set        Set
+	err        error
+	references []string
+	digest     imageref.Digest
+}
+
+func load(paths []string, o Options) attempt {
+	files, unreadable := dialect.ReadFiles(paths)
+	failed := dialect.ErrorsOf(unreadable, "")
+	var documents []dialect.Document
+	for _, f := range files {
+		found, err := dialect.Parse(f.Name, f.Content)
+		failed = append(failed, dialect.ErrorsOf(err, f.Name)...)
+		documents = append(documents, found...)
+	}
+	references := newReferences()
+	loader := dialect.Loader{Dialects: o.Dialects, ReadFile: references.read}
+	policies, objects, err := loader.Load(documents)
+	failed = append(failed, dialect.ErrorsOf(err, "")...)
+	if len(paths) > 0 && len(policies) == 0 && len(failed) == 0 {
+		failed = append(failed, &dialect.Error{File: paths[0], Message: "expected at least one policy among the documents, got none"})
+	}
+	done := attempt{err: failed.Err(), references: references.names(), digest: digestOf(files, unreadable, references)}
+	if done.err == nil {
+		done.set = Set{Policies: policies, Objects: objects, Digest: done.digest}
+	}
+	return done
+}
