@@ -1,0 +1,108 @@
+package server_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	admissionv1 "k8s.io/api/admission/v1"
+)
+
+// BenchmarkAdmission compares a warm admission over TLS and HTTP/2 with the
+// least that any webhook does: decode the review and allow. Ratio takes turns
+// between the two, so that a busy machine slows both, and prints how much of
+// the bare handler's throughput is left.
+func BenchmarkAdmission(b *testing.B) {
+	body := recorded(b, "pod-create")
+	bare := httptest.NewUnstartedServer(http.HandlerFunc(decodeAndAllow))
+	bare.EnableHTTP2 = true
+	bare.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	bare.StartTLS()
+	defer bare.Close()
+	r := start(b, each(allow))
+	least, warm := caller{bare.Client(), bare.URL, body}, caller{r.client, r.doors + validateDoor + "?timeout=10s", body}
+	b.Run("Bare", least.measure)
+	b.Run("Warm", warm.measure)
+	b.Run("Ratio", func(b *testing.B) {
+		var took [2]time.Duration
+		for b.Loop() {
+			for i, c := range []caller{least, warm, warm, least} {
+				began := time.Now()
+				c.burst(b, 16, 16)
+				took[min(i, 3-i)] += time.Since(began)
+			}
+		}
+		b.ReportMetric(float64(took[0])/float64(took[1]), "of-bare")
+	})
+	b.Run("HandlerOnly", func(b *testing.B) {
+		h := newServer(b, each(allow)).Doors()
+		b.ReportAllocs()
+		for b.Loop() {
+			if w := post(h, validateDoor+"?timeout=10s", body); w.Code != http.StatusOK {
+				b.Fatal(w.Code)
+			}
+		}
+	})
+}
+
+func decodeAndAllow(w http.ResponseWriter, r *http.Request) {
+	raw, err := io.ReadAll(r.Body)
+	var review admissionv1.AdmissionReview
+	if err != nil || json.Unmarshal(raw, &review) != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
+	review.Request = nil
+	w.Header().Set("Content-Type", "application/json")
+	if json.NewEncoder(w).Encode(review) != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+type caller struct {
+	client *http.Client
+	url    string
+	body   []byte
+}
+
+func (c caller) call(b *testing.B) {
+	response, err := c.client.Post(c.url, "application/json", bytes.NewReader(c.body))
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != http.StatusOK {
+		b.Error(response.StatusCode, err)
+	}
+}
+
+// burst calls from several goroutines, each a number of times.
+func (c caller) burst(b *testing.B, callers, times int) {
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			for range times {
+				c.call(b)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func (c caller) measure(b *testing.B) {
+	b.ReportAllocs()
+	b.SetParallelism(16)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			c.call(b)
+		}
+	})
+}

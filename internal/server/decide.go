@@ -1,0 +1,214 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/bonafide-dev/bonafide/engine"
+	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/policy"
+	"github.com/bonafide-dev/bonafide/workload"
+)
+
+// decide answers the request that was read.
+func (c *call) decide(ctx context.Context, held *slot) answer {
+	if c.passes() {
+		return answer{Allowed: true}
+	}
+	object, images, problem := c.images()
+	if problem != nil {
+		c.unreadable(ctx, problem)
+		return answer{Message: summary("this object may not run") + "\n" + line(c.named(), "", problem)}
+	}
+	if len(images) == 0 {
+		return answer{Allowed: true}
+	}
+	v := c.verdict(object, c.ask(ctx, held, c.question(object, images)))
+	c.record(ctx, v)
+	return v.answer()
+}
+
+// passes reports that nothing can begin to run by the request: it deletes,
+// connects, or writes a subresource that holds no image. Everything else is
+// decided.
+func (c *call) passes() bool {
+	switch c.request.Operation {
+	case opDelete, opConnect:
+		return true
+	}
+	return c.request.SubResource == "status" || c.request.SubResource == "scale"
+}
+
+// images returns the object and those of its images that are to be decided:
+// all, or on UPDATE those that differ from the stored object's (TRUST R42). An
+// object that cannot be read is a problem (TRUST R43).
+func (c *call) images() (workload.Object, []workload.Image, *evidence.Problem) {
+	object, err := readObject(c.request.Object)
+	if err != nil {
+		return workload.Object{}, nil, evidence.ProblemOf(err)
+	}
+	if object.Kind != c.request.Kind.Kind || object.APIVersion != c.request.Kind.apiVersion() {
+		return workload.Object{}, nil, &evidence.Problem{
+			Reason:   evidence.MalformedObject,
+			Expected: fmt.Sprintf("the %.100s %.100s that the request names", c.request.Kind.apiVersion(), c.request.Kind.Kind),
+			Got:      fmt.Sprintf("%.100q %.100q", object.APIVersion, object.Kind),
+		}
+	}
+	if c.request.Operation != opUpdate {
+		return object, object.Images, nil
+	}
+	old, err := readObject(c.request.OldObject)
+	if err != nil {
+		return object, object.Images, nil //nolint:nilerr // nothing is known to be unchanged, so every image is decided
+	}
+	return object, workload.Changed(old, object), nil
+}
+
+func readObject(decoded any) (workload.Object, error) {
+	root, ok := decoded.(map[string]any)
+	if !ok {
+		return workload.Object{}, &evidence.Problem{Reason: evidence.MalformedObject, Expected: "an object", Got: "something else"}
+	}
+	return workload.Walk(root)
+}
+
+// question is what the decider is asked.
+func (c *call) question(object workload.Object, images []workload.Image) engine.Request {
+	r := engine.Request{
+		Request: policy.Request{
+			Kind:           object.Kind,
+			Operation:      c.request.Operation,
+			User:           c.request.UserInfo.Username,
+			ServiceAccount: object.ServiceAccount,
+			Labels:         object.Labels,
+		},
+		Images: images,
+		Puller: evidence.Puller{Namespace: c.request.Namespace, ServiceAccount: object.ServiceAccount, PullSecrets: object.PullSecrets},
+		// The validating door pins by insisting on a digest (TRUST R39). A mirror
+		// Pod is excepted from that and never patched.
+		CanPin: !object.Mirror,
+	}
+	if c.request.Namespace != "" {
+		r.Namespace = policy.Namespace{State: policy.NamespaceKnown, Name: c.request.Namespace}
+	}
+	return r
+}
+
+// ask has the images decided. It returns by the deadline, whether the decider
+// does or not, and vouches that there is one decision for each image.
+func (c *call) ask(ctx context.Context, held *slot, r engine.Request) engine.Decision {
+	type outcome struct {
+		decision engine.Decision
+		problem  *evidence.Problem
+	}
+	done := make(chan outcome, 1)
+	held.hold()
+	go func() {
+		defer held.leave()
+		var o outcome
+		defer func() {
+			if p := recover(); p != nil {
+				c.server.panicked(ctx, c.door, p)
+				o = outcome{problem: &evidence.Problem{Reason: evidence.Internal, Expected: "a decision", Got: "an internal error"}}
+			}
+			done <- o
+		}()
+		o.decision = c.server.options.Decider.Decide(ctx, r)
+	}()
+	select {
+	case o := <-done:
+		if o.problem == nil {
+			o.problem = mismatch(r.Images, o.decision)
+		}
+		if o.problem == nil {
+			return o.decision
+		}
+		return undecided(r.Images, o.problem)
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(c.grace)
+	defer grace.Stop()
+	select { // a decider that keeps to the deadline says more than we could
+	case o := <-done:
+		if o.problem == nil && mismatch(r.Images, o.decision) == nil {
+			return o.decision
+		}
+	case <-grace.C:
+	}
+	return undecided(r.Images, &evidence.Problem{Reason: evidence.DeadlineExceeded, Expected: "a decision before the deadline", Got: "none yet", Err: context.Cause(ctx)})
+}
+
+// mismatch says if the decisions are not those of the images.
+func mismatch(images []workload.Image, d engine.Decision) *evidence.Problem {
+	same := func(i engine.ImageDecision, w workload.Image) bool { return i.Image == w }
+	if slices.EqualFunc(d.Images, images, same) {
+		return nil
+	}
+	return &evidence.Problem{Reason: evidence.Internal, Expected: "a decision for each image", Got: fmt.Sprintf("%d for %d", len(d.Images), len(images))}
+}
+
+// undecided is the decision when there is none.
+func undecided(images []workload.Image, p *evidence.Problem) engine.Decision {
+	d := engine.Decision{Images: make([]engine.ImageDecision, len(images))}
+	for i, image := range images {
+		d.Images[i] = engine.ImageDecision{Image: image, Problem: p}
+	}
+	return d
+}
+
+// named names the object for a message.
+func (c *call) named() string {
+	name := c.request.Name
+	if name == "" {
+		name = "(unnamed)"
+	}
+	return c.request.Kind.Kind + " " + name
+}
+
+func (c *call) unreadable(ctx context.Context, p *evidence.Problem) {
+	if c.quiet {
+		return
+	}
+	c.server.metrics.decided(c.door, policy.Denied, p.Reason)
+	c.server.log.LogAttrs(ctx, slog.LevelInfo, "denied", c.attributes(slog.String("reason", string(p.Reason)), slog.String("message", clip(p.Error(), maxLine)))...)
+}
+
+// record counts and logs a decision, unless the request is a dry run.
+func (c *call) record(ctx context.Context, v verdict) {
+	level := slog.LevelDebug
+	if len(v.refused) > 0 {
+		level = slog.LevelInfo
+	}
+	if c.quiet {
+		level = slog.LevelDebug
+	} else {
+		c.count(v)
+	}
+	if !c.server.log.Enabled(ctx, level) {
+		return
+	}
+	word := "allowed"
+	if len(v.refused) > 0 {
+		word = "denied"
+	}
+	c.server.log.LogAttrs(ctx, level, word, c.attributes(slog.Bool("dryRun", c.quiet), slog.Any("refused", v.refused), slog.Any("warnings", v.warnings))...)
+}
+
+func (c *call) count(v verdict) {
+	for _, j := range v.images {
+		c.server.metrics.decided(c.door, j.outcome, j.reason)
+		if j.outcome == policy.Unmatched {
+			c.server.metrics.unmatched(c.request.Namespace)
+		}
+	}
+}
+
+func (c *call) attributes(more ...slog.Attr) []slog.Attr {
+	return append([]slog.Attr{
+		slog.String("door", string(c.door)), slog.String("uid", c.request.UID), slog.String("operation", c.request.Operation),
+		slog.String("kind", c.request.Kind.Kind), slog.String("namespace", c.request.Namespace), slog.String("name", c.request.Name),
+	}, more...)
+}
