@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/dialect/native"
+	"github.com/bonafide-dev/bonafide/internal/policyset"
+	"github.com/bonafide-dev/bonafide/policy"
+	"github.com/bonafide-dev/bonafide/sigstore"
+)
+
+func newPolicy() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "policy",
+		Short: "Work with policy files",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newPolicyCheck())
+	return c
+}
+
+func newPolicyCheck() *cobra.Command {
+	var trustedRoot string
+	c := &cobra.Command{
+		Use:   "check FILE|DIR...",
+		Short: "Say whether policies load, and where they are weak",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, paths []string) error {
+			root, err := readTrustedRoot(trustedRoot)
+			if err != nil {
+				return err
+			}
+			set, err := policyset.Load(paths, policyOptions(policyset.NewSigners(root)))
+			if err != nil {
+				return err
+			}
+			printPolicies(c.OutOrStdout(), set.Policies)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&trustedRoot, "trusted-root", "", "Sigstore trusted root `FILE`, for signers that require the transparency log")
+	return c
+}
+
+// printPolicies lists policies with their notes, weakenings marked.
+func printPolicies(w io.Writer, policies []policy.Policy) {
+	for _, p := range policies {
+		fmt.Fprintf(w, "%s  %s %s  %s\n", p.Origin, p.Origin.Dialect, p.Origin.Kind, p.Origin.File)
+		for _, n := range p.Notes {
+			mark := "note"
+			if n.Weakening {
+				mark = "weak"
+			}
+			fmt.Fprintf(w, "  %s  %s: %s\n", mark, n.Path, n.Text)
+		}
+	}
+	plural := "policies load"
+	if len(policies) == 1 {
+		plural = "policy loads"
+	}
+	fmt.Fprintf(w, "%d %s.\n", len(policies), plural)
+}
+
+// readTrustedRoot reads a trusted root file, if one is named.
+func readTrustedRoot(file string) (*sigstore.TrustedRoot, error) {
+	if file == "" {
+		return nil, nil
+	}
+	raw, err := dialect.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("--trusted-root: %w", err)
+	}
+	root, err := sigstore.NewTrustedRoot(raw)
+	if err != nil {
+		return nil, fmt.Errorf("--trusted-root %s: %w", file, err)
+	}
+	return root, nil
+}
+
+// policyOptions lists the dialects that are read.
+func policyOptions(signers policyset.Signers) policyset.Options {
+	return policyset.Options{Dialects: []dialect.Dialect{native.New(signers, native.Options{})}}
+}

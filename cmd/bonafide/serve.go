@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/engine"
+	"github.com/bonafide-dev/bonafide/internal/policyset"
+	"github.com/bonafide-dev/bonafide/internal/server"
+	"github.com/bonafide-dev/bonafide/registry"
+)
+
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	policies          []string
+	listen, metrics   string
+	cert, key         string
+	writeCA           string
+	admissionClientCA string
+	trustedRoot       string
+	insecure, allow   []string
+	systemNamespace   string
+	unmatched         string
+	tagTTL            time.Duration
+	logLevel          string
+	logFormat         string
+}
+
+func newServe() *cobra.Command {
+	var o serveOptions
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the admission webhooks",
+		Long: `Serve the admission webhooks over TLS: /admission/mutate pins what it has verified, /admission/validate
+decides the final object. Metrics and health are on the metrics port, over plain HTTP.
+
+Policies are read from --policy, and again when they change; a change that does not load keeps the last good
+policies and says so in the log and the metrics. Secrets in the same files serve as pull secrets.
+Without --tls-cert a certificate is made in memory, and --write-ca writes what it verifies against.`,
+		Example: `  bonafide serve --policy policies/ --write-ca ca.crt
+  bonafide webhook-config --url https://10.0.0.7:9443 --ca ca.crt | kubectl apply -f -`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return runServe(c.Context(), o, streams{c.OutOrStdout(), c.ErrOrStderr()})
+		},
+	}
+	f := c.Flags()
+	f.StringArrayVar(&o.policies, "policy", nil, "policy `FILE|DIR`; repeatable")
+	f.StringVar(&o.listen, "listen", ":9443", "address of the webhooks")
+	f.StringVar(&o.metrics, "metrics-listen", ":8080", "address of /metrics, /healthz and /readyz")
+	f.StringVar(&o.cert, "tls-cert", "", "certificate `FILE`, read again when it changes")
+	f.StringVar(&o.key, "tls-key", "", "private key `FILE` of --tls-cert")
+	f.StringVar(&o.writeCA, "write-ca", "", "`FILE` to write the CA of the certificate made in memory to")
+	f.StringVar(&o.admissionClientCA, "admission-client-ca", "", "CA `FILE` that callers of the admission paths must have a certificate of")
+	f.StringVar(&o.trustedRoot, "trusted-root", "", "Sigstore trusted root `FILE`, for the transparency log")
+	f.StringArrayVar(&o.insecure, "insecure-registry", nil, "registry `HOST[:PORT]` with which plain HTTP or unverified TLS is spoken; repeatable")
+	f.StringArrayVar(&o.allow, "allow-registry", nil, "registry `HOST[:PORT]` that may have a local address; repeatable")
+	f.StringVar(&o.systemNamespace, "system-namespace", "", "own namespace (default $POD_NAMESPACE, else "+defaultSystemNamespace+")")
+	f.StringVar(&o.unmatched, "unmatched", "warn", "images that no policy covers: allow, warn or deny")
+	f.DurationVar(&o.tagTTL, "tag-ttl", engine.DefaultTagTTL, "how long a tag's digest is remembered where it is pinned, at most 60s; 0 never")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&o.logFormat, "log-format", "json", "json or text")
+	return c
+}
+
+// service is what serve wires together.
+type service struct {
+	options serveOptions
+	log     *slog.Logger
+	metrics *server.Metrics
+	watcher *policyset.Watcher
+	objects atomic.Pointer[dialect.Objects]
+	engine  *engine.Engine
+	client  *registry.Client
+	server  *server.Server
+}
+
+func runServe(ctx context.Context, o serveOptions, s streams) error {
+	log, err := o.logger(s)
+	if err != nil {
+		return err
+	}
+	if len(o.policies) == 0 {
+		return hintError{errors.New("expected --policy, got none"), "name a file or folder with policies; bonafide policy check says whether they load"}
+	}
+	v := &service{options: o, log: log, metrics: server.NewMetrics(slices.Concat(o.allow, o.insecure)...)}
+	if err := v.wire(ctx); err != nil {
+		return err
+	}
+	defer v.client.Close()
+	return v.run(ctx)
+}
+
+func (o serveOptions) logger(s streams) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
+		return nil, fmt.Errorf("--log-level: expected debug, info, warn or error, got %q", o.logLevel)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch o.logFormat {
+	case "json":
+		return slog.New(slog.NewJSONHandler(s.err, options)), nil
+	case "text":
+		return slog.New(slog.NewTextHandler(s.err, options)), nil
+	}
+	return nil, fmt.Errorf("--log-format: expected json or text, got %q", o.logFormat)
+}
+
+// wire makes every part. A policy that does not load ends the start.
+func (v *service) wire(ctx context.Context) error {
+	root, err := readTrustedRoot(v.options.trustedRoot)
+	if err != nil {
+		return err
+	}
+	if err := v.openRegistry(); err != nil {
+		return err
+	}
+	revocation, err := revocationBy(v.client)
+	if err != nil {
+		return err
+	}
+	signers := policyset.Signers{TrustedRoot: root, Revocation: revocation}
+	watcher, set, err := policyset.NewWatcher(v.options.policies, policyOptions(signers))
+	if err != nil {
+		return err
+	}
+	v.watcher = watcher
+	tagTTL := v.options.tagTTL
+	if tagTTL == 0 {
+		tagTTL = -1 // the engine's zero is its default
+	}
+	hosts := slices.Concat(v.options.allow, v.options.insecure)
+	v.engine, err = engine.New(v.client, engine.Options{TagTTL: tagTTL, Now: time.Now, NamedHost: named(hosts), Observer: v.metrics})
+	if err != nil {
+		return err
+	}
+	v.adopt(ctx, set)
+	return v.openServer(ctx)
+}
+
+func (v *service) openRegistry() error {
+	secrets := registry.SecretGetterFunc(v.pullSecret)
+	client, err := registry.New(registry.Options{
+		Clock:           time.Now,
+		Keychain:        registry.Multi(registry.PullSecrets{Secrets: secrets}, registry.NewDockerConfig("", time.Now)),
+		AllowedHosts:    v.options.allow,
+		InsecureHosts:   v.options.insecure,
+		ServiceNetworks: apiServerAddress(),
+		Proxy:           proxy(),
+		UserAgent:       "bonafide/" + versionText(),
+		Observer: registry.ObserverFunc(func(r registry.RequestInfo) {
+			v.metrics.RegistryRequest(r.Host, r.Status, r.Duration)
+		}),
+	})
+	if err != nil {
+		return fmt.Errorf("--allow-registry, --insecure-registry: %w", err)
+	}
+	v.client = client
+	return nil
+}
+
+// apiServerAddress is the address of the cluster's API server, which no
+// registry has (TRUST R8).
+func apiServerAddress() []netip.Prefix {
+	address, err := netip.ParseAddr(os.Getenv("KUBERNETES_SERVICE_HOST"))
+	if err != nil {
+		return nil // not in a cluster
+	}
+	return []netip.Prefix{netip.PrefixFrom(address, address.BitLen())}
+}
+
+// pullSecret finds pull secrets among the documents of --policy.
+func (v *service) pullSecret(_ context.Context, namespace, name string) ([]byte, error) {
+	objects := v.objects.Load()
+	if objects == nil {
+		return nil, nil
+	}
+	secret, err := objects.Secret(namespace, name)
+	if errors.Is(err, dialect.ErrNoMaterial) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if config := secret.Data[".dockerconfigjson"]; config != nil {
+		return config, nil
+	}
+	return secret.Data[".dockercfg"], nil
+}
+
+// adopt makes a set of policies the ones that are decided by.
+func (v *service) adopt(ctx context.Context, set policyset.Set) {
+	v.objects.Store(&set.Objects)
+	v.engine.Swap(engine.NewSnapshot(set.Policies))
+	v.metrics.PoliciesLoaded(set.Policies, time.Now())
+	v.log.InfoContext(ctx, "policies loaded", slog.Int("policies", len(set.Policies)), slog.Int("weakenings", set.Weakenings()))
+	for _, p := range set.Policies {
+		for _, n := range p.Notes {
+			if n.Weakening {
+				v.log.WarnContext(ctx, "policy is weakened", slog.String("policy", p.Origin.String()), slog.String("field", n.Path), slog.String("note", n.Text))
+			}
+		}
+	}
+}
+
+func (v *service) openServer(ctx context.Context) error {
+	unmatched, err := server.ParseUnmatched(v.options.unmatched)
+	if err != nil {
+		return fmt.Errorf("--unmatched: %w", err)
+	}
+	o := server.Options{
+		Decider: v.engine, Unmatched: unmatched, Now: time.Now, Logger: v.log, Metrics: v.metrics,
+		Ready: func() error {
+			if v.engine.Snapshot() == nil {
+				return errors.New("no policies are loaded yet")
+			}
+			return nil
+		},
+	}
+	if o.AdmissionClients, err = v.admissionClients(); err != nil {
+		return err
+	}
+	if o.AdmissionClients == nil {
+		v.log.WarnContext(ctx, "whoever reaches the webhooks is answered; --admission-client-ca limits them to the API server")
+	}
+	if err := v.certificate(ctx, &o); err != nil {
+		return err
+	}
+	v.server, err = server.New(o)
+	return err
+}
+
+func (v *service) admissionClients() (func() *x509.CertPool, error) {
+	if v.options.admissionClientCA == "" {
+		return nil, nil
+	}
+	pem, err := dialect.ReadFile(v.options.admissionClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("--admission-client-ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--admission-client-ca: expected certificates in PEM in %s, got none", v.options.admissionClientCA)
+	}
+	return func() *x509.CertPool { return pool }, nil
+}
+
+// run listens, watches the policies and serves until ctx ends.
+func (v *service) run(ctx context.Context) error {
+	var config net.ListenConfig
+	doors, err := config.Listen(ctx, "tcp", v.options.listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	status, err := config.Listen(ctx, "tcp", v.options.metrics)
+	if err != nil {
+		return errors.Join(fmt.Errorf("--metrics-listen: %w", err), doors.Close())
+	}
+	v.log.InfoContext(ctx, "serving", slog.String("webhooks", doors.Addr().String()), slog.String("metrics", status.Addr().String()), slog.String("version", versionText()))
+	ticker := time.NewTicker(policyset.Interval)
+	defer ticker.Stop()
+	go v.watcher.Run(ctx, ticker.C, func(set policyset.Set, err error) {
+		if err != nil {
+			v.metrics.PoliciesFailed()
+			v.log.ErrorContext(ctx, "policies do not load; the last good ones stay", slog.String("error", err.Error()))
+			return
+		}
+		v.adopt(ctx, set)
+	})
+	return v.server.Serve(ctx, doors, status)
+}

@@ -1,0 +1,336 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/engine"
+	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/imageref"
+	"github.com/bonafide-dev/bonafide/internal/policyset"
+	"github.com/bonafide-dev/bonafide/policy"
+	"github.com/bonafide-dev/bonafide/registry"
+	"github.com/bonafide-dev/bonafide/workload"
+)
+
+// verifyOptions are the flags of verify.
+type verifyOptions struct {
+	policies    []string
+	keys        []string
+	keyless     keylessFlags
+	trustedRoot string
+	// trustPolicy and trustStore are Notation's document and the folder that
+	// holds x509/.
+	trustPolicy, trustStore string
+	attestations            []string
+	namespace               string
+	insecure                []string
+	ignoreLog               bool
+	resource                string
+	explain                 bool
+	output                  string
+}
+
+// keylessFlags are part of the stable command line; keyless signers are refused
+// by name until they are supported.
+type keylessFlags struct {
+	identity, identityRegExp, issuer, issuerRegExp, sourceRepository string
+}
+
+const verifyLong = `Decide whether images may run, from the signatures attached to them.
+
+IMAGE is a reference, or oci:DIR for an OCI image layout on disk (oci:DIR:TAG for one of its images).
+Signer flags together form one requirement, which any of them satisfies. Policies and flags must both allow.
+
+Exit codes: 0 allowed, 1 denied or unmatched, 2 usage or configuration, 3 could not be decided.`
+
+func newVerify() *cobra.Command {
+	var o verifyOptions
+	c := &cobra.Command{
+		Use:   "verify IMAGE... | --resource FILE",
+		Short: "Decide whether images may run",
+		Long:  verifyLong,
+		Example: `  bonafide verify --key cosign.pub --insecure-ignore-tlog ghcr.io/acme/app:1.4
+  bonafide verify --policy policies/ --resource deployment.yaml
+  bonafide verify --notation-trust-policy trustpolicy.json --notation-trust-store truststore registry.acme.io/app@sha256:…`,
+		RunE: func(c *cobra.Command, args []string) error {
+			return runVerify(c.Context(), o, args, streams{c.OutOrStdout(), c.ErrOrStderr()})
+		},
+	}
+	f := c.Flags()
+	f.StringArrayVar(&o.policies, "policy", nil, "policy `FILE|DIR`; repeatable")
+	f.StringArrayVar(&o.keys, "key", nil, "public key `FILE` in PEM; repeatable")
+	f.StringVar(&o.keyless.identity, "certificate-identity", "", "keyless signer's identity (not supported yet)")
+	f.StringVar(&o.keyless.identityRegExp, "certificate-identity-regexp", "", "keyless signer's identity (not supported yet)")
+	f.StringVar(&o.keyless.issuer, "certificate-oidc-issuer", "", "keyless signer's issuer (not supported yet)")
+	f.StringVar(&o.keyless.issuerRegExp, "certificate-oidc-issuer-regexp", "", "keyless signer's issuer (not supported yet)")
+	f.StringVar(&o.keyless.sourceRepository, "certificate-source-repository", "", "keyless signer's source repository (not supported yet)")
+	f.StringVar(&o.trustedRoot, "trusted-root", "", "Sigstore trusted root `FILE`, for the transparency log")
+	f.StringVar(&o.trustPolicy, "notation-trust-policy", "", "Notation trust policy `FILE`")
+	f.StringVar(&o.trustStore, "notation-trust-store", "", "Notation trust store `DIR`: the folder that holds x509/")
+	f.StringArrayVar(&o.attestations, "attestation", nil, "required attestation `TYPE` (not supported yet)")
+	f.StringVar(&o.namespace, "namespace", "", "decide as for this Kubernetes namespace")
+	f.StringArrayVar(&o.insecure, "insecure-registry", nil, "registry `HOST[:PORT]` with which plain HTTP or unverified TLS is spoken; repeatable")
+	f.BoolVar(&o.ignoreLog, "insecure-ignore-tlog", false, "accept --key signatures without a transparency log entry")
+	f.StringVar(&o.resource, "resource", "", "decide on the Kubernetes manifests of `FILE` as admission would")
+	f.BoolVar(&o.explain, "explain", false, "show every step with its time, and the registry requests")
+	f.StringVarP(&o.output, "output", "o", "text", "output format: text or json")
+	return c
+}
+
+// streams are where a command prints.
+type streams struct{ out, err io.Writer }
+
+func (o verifyOptions) check(images []string) error {
+	if o.keyless != (keylessFlags{}) {
+		return errors.New("keyless signers (--certificate-…) are not supported yet")
+	}
+	if len(o.attestations) > 0 {
+		return errors.New("attestations (--attestation) are not supported yet")
+	}
+	switch {
+	case o.output != "text" && o.output != "json":
+		return fmt.Errorf("--output: expected text or json, got %q", o.output)
+	case len(images) == 0 && o.resource == "":
+		return hintError{errors.New("expected an image or --resource, got neither"), "see bonafide verify --help"}
+	case len(images) > 0 && o.resource != "":
+		return errors.New("expected images or --resource, got both")
+	case (o.trustPolicy == "") != (o.trustStore == ""):
+		return errors.New("--notation-trust-policy and --notation-trust-store: expected both or neither")
+	case len(o.policies)+len(o.keys) == 0 && o.trustPolicy == "":
+		return hintError{errors.New("expected --policy, --key or --notation-trust-policy, got none"), "say who must have signed, for example --key cosign.pub"}
+	}
+	return nil
+}
+
+func runVerify(ctx context.Context, o verifyOptions, images []string, s streams) error {
+	if err := o.check(images); err != nil {
+		return err
+	}
+	requests, sources, err := o.requests(images, s.err)
+	if err != nil {
+		return err
+	}
+	defer sources.close()
+	trail := &requestTrail{}
+	client, err := registry.New(registry.Options{
+		Clock:         time.Now,
+		Keychain:      registry.NewDockerConfig("", time.Now),
+		InsecureHosts: o.insecure,
+		Workstation:   true,
+		Proxy:         proxy(),
+		UserAgent:     "bonafide/" + versionText(),
+		Observer:      trail,
+	})
+	if err != nil {
+		return fmt.Errorf("--insecure-registry: %w", err)
+	}
+	defer client.Close()
+	sources.remote = client
+	policies, err := o.load(client)
+	if err != nil {
+		return err
+	}
+	e, err := engine.New(sources, engine.Options{Now: time.Now, NamedHost: named(o.insecure)})
+	if err != nil {
+		return err
+	}
+	e.Swap(engine.NewSnapshot(policies))
+	var decision engine.Decision
+	for _, r := range requests {
+		decision.Images = append(decision.Images, e.Decide(ctx, r).Images...)
+	}
+	for i, image := range images { // a layout is shown as it was named
+		decision.Images[i].Image.Ref = image
+	}
+	if err := o.print(decision, trail, s); err != nil {
+		return err
+	}
+	return outcomeOf(decision)
+}
+
+// load returns the policies of the files, and one more for the signer flags.
+func (o verifyOptions) load(client *registry.Client) ([]policy.Policy, error) {
+	root, err := readTrustedRoot(o.trustedRoot)
+	if err != nil {
+		return nil, err
+	}
+	revocation, err := revocationBy(client)
+	if err != nil {
+		return nil, err
+	}
+	makers := policyset.Signers{TrustedRoot: root, Revocation: revocation}
+	var policies []policy.Policy
+	if len(o.policies) > 0 {
+		set, err := policyset.Load(o.policies, policyOptions(makers))
+		if err != nil {
+			return nil, err
+		}
+		policies = set.Policies
+	}
+	signers, err := o.signers(makers)
+	if err != nil || len(signers) == 0 {
+		return policies, err
+	}
+	var require policy.Requirement = policy.AnyOf{Of: signers}
+	if len(signers) == 1 {
+		require = signers[0]
+	}
+	everything, err := imageref.ParsePattern("**")
+	if err != nil {
+		return nil, err
+	}
+	return append(policies, policy.Policy{
+		Origin:  policy.Origin{Dialect: "flags", Name: "command-line"},
+		Include: []policy.ImagePattern{everything},
+		Pin:     policy.PinNone,
+		Require: require,
+	}), nil
+}
+
+// signers are those of the flags.
+func (o verifyOptions) signers(make policyset.Signers) ([]policy.Requirement, error) {
+	var of []policy.Requirement
+	for _, file := range o.keys {
+		pem, err := dialect.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("--key: %w", err)
+		}
+		key, err := make.Key(dialect.KeySpec{PEM: pem, LogIgnored: o.ignoreLog})
+		if err != nil {
+			err = fmt.Errorf("--key %s: %w", file, err)
+			if o.trustedRoot == "" && !o.ignoreLog {
+				return nil, hintError{err, "a transparency log entry is required: give --trusted-root, or --insecure-ignore-tlog for a key whose use is guarded otherwise"}
+			}
+			return nil, err
+		}
+		of = append(of, policy.Signature{Name: file, Signer: key})
+	}
+	if o.trustPolicy != "" {
+		signer, err := notationSigner(o.trustPolicy, o.trustStore, make.Revocation)
+		if err != nil {
+			return nil, err
+		}
+		of = append(of, policy.Signature{Name: o.trustPolicy, Signer: signer})
+	}
+	return of, nil
+}
+
+// requests turns the arguments into what to decide.
+func (o verifyOptions) requests(images []string, notes io.Writer) ([]engine.Request, *sourceSet, error) {
+	sources := &sourceSet{}
+	if o.resource != "" {
+		requests, err := o.resources(notes)
+		return requests, sources, err
+	}
+	r := engine.Request{Request: policy.Request{Namespace: o.namespaceOf("")}}
+	for _, image := range images {
+		ref := image
+		if layout, is := strings.CutPrefix(image, "oci:"); is {
+			named, err := sources.addLayout(layout)
+			if err != nil {
+				return nil, nil, err
+			}
+			ref = named
+		}
+		r.Images = append(r.Images, workload.Image{Ref: ref})
+	}
+	return []engine.Request{r}, sources, nil
+}
+
+// namespaceOf is what is known of the namespace: the flag's, else the object's.
+func (o verifyOptions) namespaceOf(object string) policy.Namespace {
+	name := o.namespace
+	if name == "" {
+		name = object
+	}
+	if name == "" {
+		return policy.Namespace{}
+	}
+	return policy.Namespace{State: policy.NamespaceKnown, Name: name}
+}
+
+// resources reads the manifests of --resource: one request an object.
+func (o verifyOptions) resources(notes io.Writer) ([]engine.Request, error) {
+	content, err := dialect.ReadFile(o.resource)
+	if err != nil {
+		return nil, fmt.Errorf("--resource: %w", err)
+	}
+	objects, passed, err := readObjects(o.resource, content)
+	if err != nil {
+		return nil, err
+	}
+	for _, what := range passed {
+		fmt.Fprintf(notes, "note: %s is not of a kind that is known to hold images: passed over\n", what)
+	}
+	var requests []engine.Request
+	for _, object := range objects {
+		requests = append(requests, engine.Request{
+			Request: policy.Request{
+				Namespace: o.namespaceOf(object.Namespace), Kind: object.Kind, Operation: "CREATE",
+				ServiceAccount: object.ServiceAccount, Labels: object.Labels,
+			},
+			Images: object.Images,
+			Puller: evidence.Puller{Namespace: object.Namespace, ServiceAccount: object.ServiceAccount, PullSecrets: object.PullSecrets},
+			CanPin: true,
+		})
+	}
+	return requests, nil
+}
+
+func (o verifyOptions) print(d engine.Decision, trail *requestTrail, s streams) error {
+	if o.output == "json" {
+		return writeJSON(s.out, d, o.explain)
+	}
+	renderer{w: s.out, colour: colourful(s.out), explain: o.explain}.decision(d)
+	if o.explain {
+		trail.print(s.out)
+	}
+	for _, hint := range hints(d) {
+		fmt.Fprintf(s.err, "hint: %s\n", hint)
+	}
+	return nil
+}
+
+// requestTrail remembers registry requests for --explain.
+type requestTrail struct {
+	mu       sync.Mutex
+	requests []registry.RequestInfo
+}
+
+// Request implements registry.Observer.
+func (t *requestTrail) Request(r registry.RequestInfo) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.requests = append(t.requests, r)
+}
+
+func (t *requestTrail) print(w io.Writer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(w, "\n%d registry requests\n", len(t.requests))
+	for _, r := range t.requests {
+		status := fmt.Sprint(r.Status)
+		if r.Status == 0 {
+			status = string(r.Reason)
+		}
+		fmt.Fprintf(w, "  %8s  %s %-9s %-4s %7d bytes  %s\n", r.Duration.Round(10*time.Microsecond), r.Method, r.Kind, status, r.Bytes, r.Host)
+	}
+}
+
+// named reports hosts that the operator named.
+func named(hosts []string) func(string) bool {
+	set := make(map[string]bool, len(hosts))
+	for _, h := range hosts {
+		set[strings.TrimSuffix(strings.ToLower(h), ":443")] = true
+	}
+	return func(host string) bool { return set[host] }
+}
