@@ -70,7 +70,7 @@ type ImageDecision struct {
 
 // Enforced reports that at least one policy in mode Enforce applies and that
 // all of those allow on their evidence: the image was verified. It is stricter
-// than Outcome, which policies in mode Warn and Audit do not worsen.
+// than Outcome, which is also Allowed where a policy excuses an outage.
 func (d ImageDecision) Enforced() bool {
 	enforced := false
 	for _, p := range d.Policies {

@@ -30,7 +30,7 @@ var reasons = [...]ReasonInfo{
 	{Reason: NotPinned, Meaning: "The policy pins images to digests and the object names one without.", Remedy: "name the image by digest, or check that the mutating webhook is registered and ran"},
 	{Reason: UnknownKind, Meaning: "The door is registered for a kind that it cannot read."},
 	{Reason: MalformedObject, Meaning: "The object is not what its kind says."},
-	{Reason: NoPolicy, Meaning: "No policy matches the image."},
+	{Reason: NoPolicy, Meaning: "No policy in mode Enforce covers the image."},
 
 	{Reason: ImageNotFound, Undecided: true, Meaning: "The registry does not have the image.", Remedy: "check the name and tag, and that the credentials may see the repository"},
 	{Reason: RegistryUnauthorized, Undecided: true, Meaning: "The registry refused the credentials, or asks for some.", Remedy: "check the pull secret or the docker configuration"},

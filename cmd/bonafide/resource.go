@@ -107,15 +107,19 @@ func walk(root map[string]any) (objects []workload.Object, passed []string, err 
 	return []workload.Object{object}, nil, nil
 }
 
-// holdsContainers reports whether something named as a Pod's containers are
-// occurs anywhere in a value.
+// holdsContainers reports whether a list named as a Pod's containers are occurs
+// anywhere in a value. The schema of a custom resource may describe such a
+// list, under that name, and holds none.
 func holdsContainers(value any) bool {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, member := range v {
+			_, isList := member.([]any)
 			switch strings.ToLower(name) {
 			case "containers", "initcontainers", "ephemeralcontainers":
-				return true
+				if isList {
+					return true
+				}
 			}
 			if holdsContainers(member) {
 				return true

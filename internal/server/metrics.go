@@ -57,7 +57,7 @@ func NewMetrics(hosts ...string) *Metrics {
 		decisions:  counter("decisions_total", "Images decided, by door, outcome and reason. Dry runs are not counted.", "door", "outcome", "reason"),
 		answers:    histogram("admission_seconds", "Time to answer a request at an admission door.", "door", "allowed"),
 		panics:     counter("panics_total", "Requests that ended in an internal error, by door.", "door"),
-		unverified: counter("unmatched_images_total", "Images that no policy covers, by namespace.", "namespace"),
+		unverified: counter("unmatched_images_total", "Images that no enforcing policy covers, by namespace.", "namespace"),
 		caches:     counter("cache_lookups_total", "Looks into a cache.", "cache", "hit"),
 		verified:   counter("verifications_total", "Verifications of evidence for a signer, rather than memory of one.", "outcome"),
 		requests:   histogram("registry_request_seconds", "Requests to registries, by host and class of status.", "host", "status"),
@@ -156,7 +156,7 @@ func (m *Metrics) answered(d door, allowed bool, took time.Duration) {
 
 func (m *Metrics) panicked(d door) { m.panics.WithLabelValues(string(d)).Inc() }
 
-// unmatched counts an image that no policy covers. The first maxNamespaces
+// unmatched counts an image that no enforcing policy covers. The first maxNamespaces
 // namespaces have a label of their own.
 func (m *Metrics) unmatched(namespace string) {
 	m.mu.Lock()

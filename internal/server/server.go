@@ -70,7 +70,7 @@ type Options struct {
 	// must be cheap: it is called for each request; a pool that it has returned
 	// must not be changed.
 	AdmissionClients func() *x509.CertPool
-	// Unmatched is what happens to images that no policy covers.
+	// Unmatched is what happens to images that no enforcing policy covers.
 	Unmatched Unmatched
 	// Ready returns why requests cannot be decided yet, or nil. It is what
 	// /readyz answers by.
