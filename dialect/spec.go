@@ -26,6 +26,8 @@ type KeySpec struct {
 	// SignedReference is Any, MatchRepository or a repository (TRUST R33). Empty
 	// is Any.
 	SignedReference string
+	// Annotations must have been signed along (cosign sign -a).
+	Annotations map[string]string
 }
 
 // NotationSpec is a signer of the Notary Project: one statement of a trust
@@ -36,6 +38,21 @@ type NotationSpec struct {
 	Level             string            // strict or permissive
 	Override          map[string]string // check to action, as a trust policy writes them
 	VerifyTimestamp   string            // always, afterCertExpiry or empty: the default
+	// Plugins are the verification plugins that a signature may call for
+	// (TRUST R30).
+	Plugins []PluginSpec
+}
+
+// PluginSpec allows a verification plugin of the Notary Project.
+type PluginSpec struct {
+	Name string
+	// SHA256 is the digest of the executable, 64 hexadecimal digits.
+	SHA256 string
+	// Replaces are the checks that the plugin's answer replaces rather than adds
+	// to: trustedIdentity, revocation.
+	Replaces []string
+	// Config is handed to the plugin.
+	Config map[string]string
 }
 
 // TrustStore is a set of certificates of one type.
@@ -55,6 +72,8 @@ const (
 	FieldLevel             = "level"
 	FieldOverride          = "override"
 	FieldVerifyTimestamp   = "verifyTimestamp"
+	FieldAnnotations       = "annotations"
+	FieldPlugins           = "plugins"
 )
 
 // SpecError is what is wrong with one field of a specification.

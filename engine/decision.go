@@ -18,6 +18,22 @@ type Request struct {
 	// CanPin reports that the door can replace a tag by the digest that was
 	// verified. Where it cannot, tags are resolved anew (TRUST R40).
 	CanPin bool
+	// Policies are names under which the caller chooses policies
+	// ([policy.Policy.ByName]). With any, those apply and no others; an image
+	// that none of them covers is unmatched.
+	Policies []string
+	// Extra are asked for beside what the chosen policies ask.
+	Extra []Extra
+}
+
+// Extra is something that the caller asks for beside a policy: artifacts signed
+// by whoever that policy trusts. It applies to the policies that the request
+// names, for images that Images covers. A policy that asks for no signature has
+// nobody who could have signed, and nothing is added to it.
+type Extra struct {
+	Images policy.ImagePattern
+	// Artifact's signers are those of the policy; its own are ignored.
+	Artifact policy.Claim
 }
 
 // Decision is the answer to a Request, images in its order.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,17 +21,22 @@ import (
 type registry struct {
 	mu        sync.Mutex
 	manifests map[string][]byte // by "repository:tag" and "repository@digest"
+	referrers map[imageref.Digest][]evidence.Descriptor
 	blobs     map[imageref.Digest][]byte
 	asked     []string
 	// fault, if set, is asked first; an error it returns is the answer.
 	fault func(ctx context.Context, what string) error
 	// identity returns the identity of a puller's credentials.
 	identity func(evidence.Puller) string
+	// operators says that the credentials are the operator's.
+	operators bool
 }
 
 func newRegistry() *registry {
-	return &registry{manifests: map[string][]byte{}, blobs: map[imageref.Digest][]byte{}}
+	return &registry{manifests: map[string][]byte{}, blobs: map[imageref.Digest][]byte{}, referrers: map[imageref.Digest][]evidence.Descriptor{}}
 }
+
+func (r *registry) OperatorCredentials() bool { return r.operators }
 
 func (r *registry) Source(_ context.Context, p evidence.Puller, _ imageref.Repository) (evidence.Source, string, error) {
 	if r.identity != nil {
@@ -98,7 +104,9 @@ func (r *registry) Referrers(ctx context.Context, repository imageref.Repository
 	if err := r.answer(ctx, "referrers "+repository.String()+"@"+d.String()); err != nil {
 		return evidence.Referrers{}, err
 	}
-	return evidence.Referrers{Supported: true}, nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return evidence.Referrers{Supported: true, Descriptors: slices.Clone(r.referrers[d])}, nil
 }
 
 // push stores an image under a tag and returns its digest.
@@ -114,13 +122,45 @@ func (r *registry) sign(t testing.TB, repository string, digest imageref.Digest,
 	r.store(t, repository+":sha256-"+digest.Hex()+".sig", payloads, "application/vnd.dev.cosign.simplesigning.v1+json")
 }
 
+// attest stores cosign attestations of digest. The fake signer reads a payload
+// as "name type document".
+func (r *registry) attest(t testing.TB, repository string, digest imageref.Digest, payloads ...string) {
+	t.Helper()
+	r.store(t, repository+":sha256-"+digest.Hex()+".att", payloads, "application/vnd.dsse.envelope.v1+json")
+}
+
+// attach stores an artifact that refers to subject and returns its digest. It
+// is listed at the image listedAt, which an honest registry makes the subject.
+func (r *registry) attach(t testing.TB, repository, artifactType, content string, subject, listedAt imageref.Digest) imageref.Digest {
+	t.Helper()
+	raw, digest := r.manifest(t, repository, map[string]any{
+		"artifactType": artifactType, "subject": descriptor{"application/vnd.oci.image.manifest.v1+json", subject.String(), 100},
+	}, []string{content}, "application/json")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.referrers[listedAt] = append(r.referrers[listedAt], evidence.Descriptor{Digest: digest, Size: int64(len(raw)), ArtifactType: artifactType})
+	return digest
+}
+
+type descriptor struct {
+	MediaType string `json:"mediaType"`
+	Digest    string `json:"digest"`
+	Size      int    `json:"size"`
+}
+
 func (r *registry) store(t testing.TB, tagged string, contents []string, mediaType string) imageref.Digest {
 	t.Helper()
-	type descriptor struct {
-		MediaType string `json:"mediaType"`
-		Digest    string `json:"digest"`
-		Size      int    `json:"size"`
-	}
+	at := strings.LastIndex(tagged, ":")
+	raw, digest := r.manifest(t, tagged[:at], map[string]any{}, contents, mediaType)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.manifests[tagged] = raw
+	return digest
+}
+
+// manifest stores a manifest with more fields and its layers.
+func (r *registry) manifest(t testing.TB, repository string, more map[string]any, contents []string, mediaType string) ([]byte, imageref.Digest) {
+	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var layers []descriptor
@@ -129,21 +169,17 @@ func (r *registry) store(t testing.TB, tagged string, contents []string, mediaTy
 		r.blobs[d] = []byte(c)
 		layers = append(layers, descriptor{mediaType, d.String(), len(c)})
 	}
-	raw, err := json.Marshal(map[string]any{
-		"schemaVersion": 2,
-		"mediaType":     "application/vnd.oci.image.manifest.v1+json",
-		"config":        descriptor{"application/vnd.oci.image.config.v1+json", imageref.DigestOf([]byte("{}")).String(), 2},
-		"layers":        layers,
-	})
+	more["schemaVersion"] = 2
+	more["mediaType"] = "application/vnd.oci.image.manifest.v1+json"
+	more["config"] = descriptor{"application/vnd.oci.image.config.v1+json", imageref.DigestOf([]byte("{}")).String(), 2}
+	more["layers"] = layers
+	raw, err := json.Marshal(more)
 	if err != nil {
 		t.Fatal(err)
 	}
 	digest := imageref.DigestOf(raw)
-	repository, _, _ := strings.Cut(tagged[strings.Index(tagged, "/"):], ":")
-	repository = tagged[:strings.Index(tagged, "/")] + repository
-	r.manifests[tagged] = raw
 	r.manifests[repository+"@"+digest.String()] = raw
-	return digest
+	return raw, digest
 }
 
 // signer is a fake signer whose signatures are payloads that hold its name.
@@ -170,6 +206,27 @@ func (s *signer) Verify(_ context.Context, _ evidence.Image, item evidence.Item)
 		return policy.Proof{}, &evidence.Problem{Reason: evidence.SignerMismatch, Expected: "a signature by " + s.name, Got: "one by another key"}
 	}
 	return policy.Proof{Identity: s.name, Source: fmt.Sprintf("%s[%d]", item.Manifest, item.Layer), Expires: s.expires}, nil
+}
+
+func (*signer) StatementNeed() evidence.Need { return evidence.Need{Envelope: true} }
+
+func (s *signer) VerifyStatement(_ context.Context, _ evidence.Image, item evidence.Item, predicateType string) (policy.Proof, error) {
+	if s.verified != nil {
+		s.verified()
+	}
+	parts := strings.SplitN(string(item.Payload), " ", 3)
+	switch {
+	case s.err != nil:
+		return policy.Proof{}, s.err
+	case len(parts) != 3 || parts[0] != s.name:
+		return policy.Proof{}, &evidence.Problem{Reason: evidence.SignerMismatch, Expected: "a statement by " + s.name, Got: "one by another key"}
+	case parts[1] != predicateType:
+		return policy.Proof{}, &evidence.Problem{Reason: evidence.NotAttested, Expected: predicateType, Got: parts[1]}
+	}
+	return policy.Proof{
+		Identity: s.name, Source: fmt.Sprintf("%s[%d]", item.Manifest, item.Layer), Expires: s.expires,
+		Statement: policy.NewArtifact(predicateType, []byte(parts[2])),
+	}, nil
 }
 
 // clock is a clock that the test moves.

@@ -37,7 +37,8 @@ func (e *Engine) image(ctx context.Context, s *Snapshot, r Request, image worklo
 		return d
 	}
 	d.Reference, d.Digest = ref, ref.Digest()
-	policies := s.selectFor(ref, r.Request)
+	policies := s.selectFor(ref, r)
+	r.Puller.Operator = pullSecrets(policies)
 	w := work{engine: e, request: r, decision: &d, policies: policies, started: e.options.Now()}
 	w.step("select", fmt.Sprintf("%d of %d policies apply", len(policies), len(s.policies)))
 	if len(policies) == 0 { // and the registry is never contacted (TRUST R8)
@@ -46,9 +47,10 @@ func (e *Engine) image(ctx context.Context, s *Snapshot, r Request, image worklo
 		return d
 	}
 	d.Pins = slices.ContainsFunc(policies, func(p selected) bool { return p.PinsKind(r.Kind) })
-	w.signers()
+	w.tasks = tasksOf(policies)
+	w.known, w.stated, w.found = map[policy.SignerID]policy.Leaf{}, map[statementTask]stated{}, map[imageref.Digest]*artifact{}
 	w.prove(ctx)
-	w.combine()
+	w.combine(ctx)
 	if d.Pins && d.Outcome == policy.Allowed && ref.Digest().IsZero() && !d.Digest.IsZero() {
 		d.Pinned = ref.Pin(d.Digest)
 	}
@@ -63,10 +65,17 @@ type work struct {
 	policies []selected
 	started  time.Time
 
-	leaves   []policy.Signer // distinct by ID, in order
-	known    map[policy.SignerID]policy.Leaf
-	findings []policy.Finding  // of the policies, as of the last evaluation
-	failed   *evidence.Problem // why nothing could be looked up
+	tasks       tasks
+	known       map[policy.SignerID]policy.Leaf // about signatures
+	stated      map[statementTask]stated        // about attestations
+	found       map[imageref.Digest]*artifact   // artifacts that were looked at
+	order       []imageref.Digest               // of found
+	findings    []policy.Finding                // of the policies, as of the last evaluation
+	failed      *evidence.Problem               // why nothing could be looked up
+	problems    []*evidence.Problem             // of the evidence as a whole
+	whole       bool                            // the evidence is all that there is
+	credentials string                          // identity of what the registry is read with, once it is open
+	private     bool                            // what statements say is not for this caller (TRUST R36)
 }
 
 func (w *work) step(name, detail string) {
@@ -75,34 +84,18 @@ func (w *work) step(name, detail string) {
 	w.started = now
 }
 
-// signers collects the signers that the policies ask for, each once.
-func (w *work) signers() {
-	w.known = map[policy.SignerID]policy.Leaf{}
-	seen := map[policy.SignerID]bool{}
-	for _, p := range w.policies {
-		if p.Invalid != nil {
-			continue
-		}
-		for _, s := range policy.Signatures(p.Require) {
-			if id := s.Signer.ID(); !seen[id] {
-				seen[id] = true
-				w.leaves = append(w.leaves, s.Signer)
-			}
-		}
-	}
-}
-
 // satisfied reports whether each policy allows by what is known so far: nothing
 // more needs to be found out then, whatever other signers may have signed. What
 // was proven before does not count: it is only for what cannot be found out.
-func (w *work) satisfied() bool { return w.weigh(w.leaf) }
+func (w *work) satisfied(ctx context.Context) bool { return w.weigh(ctx, false) }
 
-// weigh evaluates the policies and reports whether all allow.
-func (w *work) weigh(leaf func(selected, policy.Signature) policy.Leaf) bool {
+// weigh evaluates the policies and reports whether all allow. final also counts
+// what was proven before, for policies that allow by it.
+func (w *work) weigh(ctx context.Context, final bool) bool {
 	w.findings = w.findings[:0]
 	all := true
 	for _, p := range w.policies {
-		f := evaluate(p, leaf)
+		f := w.evaluate(ctx, p, final)
 		w.findings = append(w.findings, f)
 		all = all && f.Outcome == policy.Allowed
 	}
@@ -110,8 +103,8 @@ func (w *work) weigh(leaf func(selected, policy.Signature) policy.Leaf) bool {
 }
 
 // combine combines the policies' outcomes.
-func (w *work) combine() {
-	w.weigh(w.leafOrProvenBefore)
+func (w *work) combine(ctx context.Context) {
+	w.weigh(ctx, true)
 	w.decision.Outcome = policy.Unmatched
 	w.decision.Policies = make([]PolicyDecision, len(w.policies))
 	for i, p := range w.policies {
@@ -126,45 +119,21 @@ func (w *work) combine() {
 	}
 }
 
-func evaluate(p selected, leaf func(selected, policy.Signature) policy.Leaf) policy.Finding {
+func (w *work) evaluate(ctx context.Context, p selected, final bool) policy.Finding {
 	switch {
 	case p.Invalid != nil:
 		return undecided(&evidence.Problem{Reason: evidence.PolicyNotReady, Expected: "a policy that compiles", Got: "one that does not", Err: p.Invalid})
 	case p.doubt != nil:
 		return undecided(&evidence.Problem{Reason: evidence.SelectionFailed, Expected: "to know whether the policy applies", Got: "an error", Err: p.doubt})
 	}
-	return policy.Evaluate(p.Require, func(s policy.Signature) policy.Leaf { return leaf(p, s) })
-}
-
-func (w *work) leaf(_ selected, s policy.Signature) policy.Leaf { return w.known[s.Signer.ID()] }
-
-func (w *work) leafOrProvenBefore(p selected, s policy.Signature) policy.Leaf {
-	leaf := w.known[s.Signer.ID()]
-	if leaf.Outcome == policy.Undecided && p.OnUndecided == policy.AllowIfProvenBefore {
-		return w.provenBefore(s.Signer, leaf)
-	}
-	return leaf
+	return policy.Evaluate(ctx, p.require, policy.Input{
+		Facts: facts{work: w, before: final && p.OnUndecided == policy.AllowIfProvenBefore},
+		Image: w.decision.Reference, Digest: w.decision.Digest, Request: w.request.Request, Now: w.engine.options.Now(), Private: w.private,
+	})
 }
 
 func undecided(p *evidence.Problem) policy.Finding {
 	return policy.Finding{Path: "require", Outcome: policy.Undecided, Problems: []*evidence.Problem{p}}
-}
-
-// provenBefore allows a leaf that could not be told now if it was proven within
-// the last day (TRUST R35).
-func (w *work) provenBefore(s policy.Signer, leaf policy.Leaf) policy.Leaf {
-	if w.decision.Digest.IsZero() {
-		return leaf
-	}
-	p, _, before := w.engine.recall(newProofKey(w.decision.Reference.Repository(), w.decision.Digest, s))
-	if !before {
-		return leaf
-	}
-	proofs := slices.Clone(p.proofs)
-	for i := range proofs {
-		proofs[i].Notes = append(slices.Clone(proofs[i].Notes), "proven before, at "+p.at.UTC().Format(time.RFC3339)+"; it could not be verified now")
-	}
-	return policy.Leaf{Outcome: policy.Allowed, Proofs: proofs}
 }
 
 // effective is what a policy contributes to the image's outcome.

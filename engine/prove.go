@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"slices"
 
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -15,22 +17,23 @@ type access struct {
 	credentials string
 }
 
-// prove finds out about every signer what can be found out: from memory if it
-// can, else from one gathering of evidence for all of them, and a second,
-// exhaustive one only if the first did not satisfy.
+// prove finds out what can be found out: from memory if it can, else from one
+// gathering of evidence for everything that is asked, and a second, exhaustive
+// one only if the first did not satisfy.
 func (w *work) prove(ctx context.Context) {
-	if len(w.leaves) == 0 && (!w.decision.Pins || !w.decision.Digest.IsZero()) {
+	if w.tasks.empty() && (!w.decision.Pins || !w.decision.Digest.IsZero()) {
 		return
 	}
 	var a *access
-	if w.decision.Digest.IsZero() {
+	// What statements say is remembered for each credential apart (TRUST R36).
+	if w.decision.Digest.IsZero() || w.tasks.claims() {
 		var ok bool
-		if a, ok = w.open(ctx); !ok || !w.resolve(ctx, *a) {
+		if a, ok = w.open(ctx); !ok || (w.decision.Digest.IsZero() && !w.resolve(ctx, *a)) {
 			w.fail()
 			return
 		}
 	}
-	if w.recallAll() {
+	if w.recallAll(ctx, a) {
 		return
 	}
 	if a == nil {
@@ -47,7 +50,7 @@ func (w *work) prove(ctx context.Context) {
 		return
 	}
 	w.verify(ctx, *a, set, false)
-	if !set.Partial || w.satisfied() {
+	if !set.Partial || w.satisfied(ctx) {
 		return
 	}
 	more, err := w.gather(ctx, *a, w.need(true), &set)
@@ -59,26 +62,37 @@ func (w *work) prove(ctx context.Context) {
 	w.verify(ctx, *a, more, true)
 }
 
-// fail leaves every signer that is not proven undecided for one reason.
+// fail leaves everything that is not proven undecided for one reason.
 func (w *work) fail() {
-	for _, s := range w.leaves {
+	w.whole = false
+	for _, s := range w.tasks.signers {
 		if w.known[s.ID()].Outcome != policy.Allowed {
 			w.known[s.ID()] = policy.Leaf{Problems: []*evidence.Problem{w.failed}}
 		}
 	}
 }
 
-// recallAll fills in the signers whose proofs are remembered, and reports
-// whether they suffice.
-func (w *work) recallAll() bool {
-	for _, s := range w.leaves {
-		p, valid, _ := w.engine.recall(newProofKey(w.repository(), w.decision.Digest, s))
-		w.engine.options.Observer.CacheLooked("proof", valid)
-		if valid {
+// recallAll fills in what is remembered, and reports whether it suffices.
+func (w *work) recallAll(ctx context.Context, a *access) bool {
+	for _, s := range w.tasks.signers {
+		if p, valid := w.recall(signatureKey(w.repository(), w.decision.Digest, s)); valid {
 			w.known[s.ID()] = policy.Leaf{Outcome: policy.Allowed, Proofs: p.proofs}
 		}
 	}
-	return w.satisfied()
+	if a != nil {
+		for _, task := range w.tasks.statements {
+			if p, valid := w.recall(w.statementKey(task)); valid && !w.stated[task].listed {
+				w.stated[task] = stated{proofs: p.proofs}
+			}
+		}
+	}
+	return w.satisfied(ctx)
+}
+
+func (w *work) recall(key proofKey) (proven, bool) {
+	p, valid, _ := w.engine.recall(key)
+	w.engine.options.Observer.CacheLooked("proof", valid)
+	return p, valid
 }
 
 // open gets the registry with the puller's credentials.
@@ -87,6 +101,10 @@ func (w *work) open(ctx context.Context) (*access, bool) {
 	if err != nil {
 		w.failed = evidence.ProblemOf(err)
 		return nil, false
+	}
+	w.credentials = credentials
+	if operators, is := source.(interface{ OperatorCredentials() bool }); is {
+		w.private = operators.OperatorCredentials()
 	}
 	return &access{source: remembered{Source: source, engine: w.engine}, credentials: credentials}, true
 }
@@ -137,14 +155,18 @@ func (e *Engine) fetchTag(ctx context.Context, a access, key tagKey, ref imagere
 	return image.Digest(), nil
 }
 
-// need is the union of what the signers that are not proven yet can use.
+// need is the union of the formats in which what is not proven yet may be.
 func (w *work) need(exhaustive bool) evidence.Need {
 	need := evidence.Need{Exhaustive: exhaustive}
-	for _, s := range w.leaves {
+	for _, s := range w.tasks.signers {
 		if w.known[s.ID()].Outcome != policy.Allowed {
 			need = need.Union(s.Need())
 		}
 	}
+	for _, attestor := range w.tasks.attestors {
+		need = need.Union(attestor.StatementNeed())
+	}
+	need.Artifact = need.Artifact || len(w.tasks.artifacts) > 0
 	return need
 }
 
@@ -152,22 +174,34 @@ func (w *work) setKey(a access, need evidence.Need) setKey {
 	return setKey{repository: w.repository(), credentials: a.credentials, digest: w.decision.Digest, need: need}
 }
 
-// gather finds evidence, or remembers it for seconds. A set that may be
-// incomplete is not remembered: it could not be told (TRUST R37). An exhaustive
+// gather finds the image's evidence, or remembers it for seconds. An exhaustive
 // look goes on from the first.
 func (w *work) gather(ctx context.Context, a access, need evidence.Need, first *evidence.Set) (evidence.Set, error) {
-	e, key := w.engine, w.setKey(a, need)
 	name := "gather"
 	if need.Exhaustive {
 		name = "extend"
 	}
-	set, found := e.sets.get(key, e.options.Now())
-	e.options.Observer.CacheLooked("evidence", found)
-	if found {
+	set, remembered, err := w.engine.evidenceOf(ctx, a, w.setKey(a, need), first)
+	switch {
+	case err != nil:
+		w.step(name, evidence.ProblemOf(err).Sentence())
+	case remembered:
 		w.step(name, describe(set)+" (remembered)")
-		return set, nil
+	default:
+		w.step(name, describe(set))
 	}
-	set, err := e.gathering.do(ctx, key, func(ctx context.Context) (evidence.Set, error) {
+	return set, err
+}
+
+// evidenceOf finds evidence or remembers it, and reports which. A set that may
+// be incomplete is not remembered: it could not be told (TRUST R37).
+func (e *Engine) evidenceOf(ctx context.Context, a access, key setKey, first *evidence.Set) (set evidence.Set, known bool, err error) {
+	set, known = e.sets.get(key, e.options.Now())
+	e.options.Observer.CacheLooked("evidence", known)
+	if known {
+		return set, true, nil
+	}
+	set, err = e.gathering.do(ctx, key, func(ctx context.Context) (evidence.Set, error) {
 		if set, found := e.sets.get(key, e.options.Now()); found { // a flight has just landed
 			return set, nil
 		}
@@ -178,12 +212,7 @@ func (w *work) gather(ctx context.Context, a access, need evidence.Need, first *
 		}
 		return set, err
 	})
-	if err != nil {
-		w.step(name, evidence.ProblemOf(err).Sentence())
-		return evidence.Set{}, err
-	}
-	w.step(name, describe(set))
-	return set, nil
+	return set, false, err
 }
 
 func (e *Engine) look(ctx context.Context, a access, key setKey, first *evidence.Set) (evidence.Set, error) {
@@ -221,35 +250,52 @@ func (e *Engine) discover(ctx context.Context, a access, key setKey) (evidence.S
 	return set, err
 }
 
-// verify has each signer that is not proven yet look at the evidence, until the
+// verify looks at the evidence for everything that is not proven yet, until the
 // policies are satisfied. final says that no more will be found.
 func (w *work) verify(ctx context.Context, a access, set evidence.Set, final bool) {
-	if w.recallAll() { // another flight has proven it in the meantime
+	w.problems = set.Problems
+	w.whole = !set.Cut && (final || !set.Partial) && !slices.ContainsFunc(set.Problems, (*evidence.Problem).Undecided)
+	if w.recallAll(ctx, &a) { // another flight has proven it in the meantime
 		return
 	}
-	for _, s := range w.leaves {
+	for _, s := range w.tasks.signers {
 		if w.known[s.ID()].Outcome == policy.Allowed {
 			continue
 		}
-		need := w.need(final)
-		leaf, err := w.engine.verifying.do(ctx, verifyKey{set: w.setKey(a, need), signer: s.ID()}, func(ctx context.Context) (policy.Leaf, error) {
-			return w.engine.examine(ctx, s, set), nil
-		})
-		if err != nil {
-			leaf = policy.Leaf{Problems: []*evidence.Problem{evidence.ProblemOf(err)}}
-		}
+		leaf := w.engine.verifyOnce(ctx, w.setKey(a, w.need(final)), s, set)
 		w.known[s.ID()] = leaf
 		w.step("verify", s.Describe()+": "+leaf.Outcome.String())
-		if leaf.Outcome == policy.Allowed && w.satisfied() {
+		if leaf.Outcome == policy.Allowed && w.satisfied(ctx) {
 			return
 		}
 	}
+	for _, task := range w.tasks.statements {
+		w.stated[task] = w.engine.statements(ctx, w.statementKey(task), w.tasks.attestors[task], set)
+		w.step("statements", fmt.Sprintf("%s: %d of type %s", w.tasks.attestors[task].Describe(), len(w.stated[task].proofs), task.predicateType))
+	}
+	if len(w.tasks.artifacts) > 0 {
+		if len(w.tasks.statements) > 0 && w.satisfied(ctx) {
+			return
+		}
+		w.artifacts(ctx, a, set)
+	}
+}
+
+// verifyOnce has a signer look at evidence, one flight for all who ask.
+func (e *Engine) verifyOnce(ctx context.Context, key setKey, s policy.Signer, set evidence.Set) policy.Leaf {
+	leaf, err := e.verifying.do(ctx, verifyKey{set: key, signer: s.ID()}, func(ctx context.Context) (policy.Leaf, error) {
+		return e.examine(ctx, s, set), nil
+	})
+	if err != nil {
+		return policy.Leaf{Problems: []*evidence.Problem{evidence.ProblemOf(err)}}
+	}
+	return leaf
 }
 
 // examine has one signer verify the items that it can, learns what it proves
 // and forgets what it no longer does.
 func (e *Engine) examine(ctx context.Context, s policy.Signer, set evidence.Set) policy.Leaf {
-	key := newProofKey(set.Image.Repository, set.Image.Digest(), s)
+	key := signatureKey(set.Image.Repository, set.Image.Digest(), s)
 	if p, valid, _ := e.recall(key); valid {
 		return policy.Leaf{Outcome: policy.Allowed, Proofs: p.proofs}
 	}
@@ -257,7 +303,7 @@ func (e *Engine) examine(ctx context.Context, s policy.Signer, set evidence.Set)
 	revoked := slices.ContainsFunc(leaf.Problems, func(p *evidence.Problem) bool { return p.Reason == evidence.CertificateRevoked })
 	switch {
 	case leaf.Outcome == policy.Allowed:
-		e.learn(key, leaf.Proofs)
+		e.learn(key, leaf.Proofs, [sha256.Size]byte{})
 	case revoked, leaf.Outcome == policy.Denied && !set.Partial:
 		// What was proven before no longer is: found revoked, whatever else could
 		// not be read (TRUST R35), or denied by everything that there is.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -29,11 +30,15 @@ type (
 		signer policy.SignerID
 	}
 	// proofKey is R34's key. The signer's identity covers its material and
-	// options by content; the repository is set for signers that look at it.
+	// options by content; the repository is set for signers that look at it. The
+	// last two are set for statements alone, whose text is for callers whose
+	// credentials can read it.
 	proofKey struct {
-		digest     imageref.Digest
-		repository imageref.Repository
-		signer     policy.SignerID
+		digest        imageref.Digest
+		repository    imageref.Repository
+		signer        policy.SignerID
+		predicateType string
+		credentials   string
 	}
 	// contentKey is a digest alone: content is the same wherever it was read.
 	contentKey struct {
@@ -47,6 +52,7 @@ type contentKind uint8
 const (
 	manifestContent contentKind = iota
 	blobContent
+	statementContent // of an artifact, by the digest of its manifest
 )
 
 // contentTTL only bounds how long unused content stays; content by digest
@@ -57,16 +63,26 @@ const contentTTL = time.Hour
 // for policies that allow what was proven before (TRUST R35).
 type proven struct {
 	proofs []policy.Proof
-	at     time.Time // when they were verified
-	until  time.Time // from then on they are no proof any more
+	at     time.Time         // when they were verified
+	until  time.Time         // from then on they are no proof any more
+	over   [sha256.Size]byte // what statements were found among
 }
 
-func newProofKey(image imageref.Repository, digest imageref.Digest, s policy.Signer) proofKey {
+// signatureKey is the key of proofs that a signer signed a digest.
+func signatureKey(image imageref.Repository, digest imageref.Digest, s policy.Signer) proofKey {
 	k := proofKey{digest: digest, signer: s.ID()}
 	if s.PerRepository() {
 		k.repository = image
 	}
 	return k
+}
+
+// statementKey is the key of proofs that a signer made statements.
+func (w *work) statementKey(task statementTask) proofKey {
+	return proofKey{
+		digest: w.decision.Digest, repository: w.repository(), signer: task.signer,
+		predicateType: task.predicateType, credentials: w.credentials,
+	}
 }
 
 // recall returns the proofs of key, and whether they are valid now or were
@@ -83,9 +99,9 @@ func (e *Engine) recall(key proofKey) (p proven, valid, before bool) {
 // learn remembers proofs. Those that end early end the entry: what is kept for
 // AllowIfProvenBefore never outlives a certificate, a signature or a revocation
 // answer.
-func (e *Engine) learn(key proofKey, proofs []policy.Proof) {
+func (e *Engine) learn(key proofKey, proofs []policy.Proof, over [sha256.Size]byte) {
 	now := e.options.Now()
-	p := proven{proofs: proofs, at: now, until: now.Add(e.options.ProofTTL)}
+	p := proven{proofs: proofs, at: now, until: now.Add(e.options.ProofTTL), over: over}
 	end := now.Add(provenBefore)
 	size := 0
 	for _, proof := range proofs {
@@ -93,6 +109,9 @@ func (e *Engine) learn(key proofKey, proofs []policy.Proof) {
 			end = proof.Expires
 		}
 		size += len(proof.Identity) + len(proof.Who) + len(proof.Source) + len(proof.Reference) + 160
+		if proof.Statement != nil {
+			size += proof.Statement.Size()
+		}
 	}
 	if end.Before(p.until) {
 		p.until = end

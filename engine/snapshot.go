@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 
+	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/policy"
 )
@@ -25,23 +26,68 @@ func (s *Snapshot) Policies() []policy.Policy { return slices.Clone(s.policies) 
 type selected struct {
 	*policy.Policy
 	doubt error // why it applies although that could not be told (TRUST R16)
+	// require is what the policy requires, and what the caller asks for beside
+	// it.
+	require policy.Requirement
 }
 
 // selectFor returns the policies that apply to an image of a request.
-func (s *Snapshot) selectFor(ref imageref.Reference, r policy.Request) []selected {
+func (s *Snapshot) selectFor(ref imageref.Reference, r Request) []selected {
 	var found []selected
 	for i := range s.policies {
 		p := &s.policies[i]
-		if !p.Covers(ref) {
+		if !r.names(p) || !p.Covers(ref) {
 			continue
 		}
-		if p.Match == nil {
-			found = append(found, selected{Policy: p})
-			continue
+		applies, err := true, error(nil)
+		if p.Match != nil {
+			applies, err = p.Match.Match(r.Request)
 		}
-		if applies, err := p.Match.Match(r); applies || err != nil {
-			found = append(found, selected{Policy: p, doubt: err})
+		if applies || err != nil {
+			found = append(found, selected{Policy: p, doubt: err, require: r.beside(p, ref)})
 		}
 	}
 	return found
+}
+
+// names reports whether the policy is one that the request may be decided by:
+// those that it names, or else those that are for all.
+func (r Request) names(p *policy.Policy) bool {
+	if len(r.Policies) == 0 {
+		return p.ByName == ""
+	}
+	return p.ByName != "" && slices.Contains(r.Policies, p.ByName)
+}
+
+// beside adds what the caller asks for to what a policy that it names requires.
+func (r Request) beside(p *policy.Policy, ref imageref.Reference) policy.Requirement {
+	if len(r.Extra) == 0 || p.ByName == "" || p.Require == nil {
+		return p.Require
+	}
+	signers := policy.Signatures(p.Require)
+	if len(signers) == 0 {
+		return p.Require
+	}
+	all := policy.All{Of: []policy.Requirement{p.Require}}
+	for _, x := range r.Extra {
+		if x.Images == nil || x.Images.Includes(ref) { // doubt asks for more, never for less
+			claim := x.Artifact
+			claim.Signers = signers
+			all.Of = append(all.Of, policy.Artifact{Claim: claim})
+		}
+	}
+	return all
+}
+
+// pullSecrets are the operator's Secrets that the policies name, each once.
+func pullSecrets(policies []selected) []evidence.SecretName {
+	var names []evidence.SecretName
+	for _, p := range policies {
+		for _, n := range p.PullSecrets {
+			if !slices.Contains(names, n) {
+				names = append(names, n)
+			}
+		}
+	}
+	return names
 }

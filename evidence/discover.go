@@ -51,8 +51,8 @@ type Finder struct {
 }
 
 // Discover looks for all evidence of the image that need asks for: in cosign's
-// signature tag, the referrers API, and the referrers tag where a registry has
-// no such API. The result is the union; its order depends on the registry's
+// signature and attestation tags, the referrers API, and the referrers tag where
+// a registry has no such API. The result is the union; its order depends on the registry's
 // lists, not on timing.
 //
 // A look-up or an item that fails is a Problem of the Set, and the others
@@ -91,12 +91,14 @@ func contextReason(err error) Reason {
 type progress struct {
 	formats   Need // formats that were looked for
 	signature bool // cosign's signature tag was asked
+	envelope  bool // cosign's attestation tag was asked
 	api       bool // the referrers API was asked
 	tag       bool // the referrers tag was asked
 	unread    []Descriptor
 	listed    map[imageref.Digest]struct{} // every referrer that a list named
 	manifests int                          // referrer manifests read
 	layers    int                          // signature layers taken
+	envelopes int                          // attestation layers taken
 	bytes     int64                        // reserved of the decision's bytes
 }
 
@@ -119,6 +121,7 @@ type look struct {
 	done   progress
 
 	signatures answer[Manifest] // of cosign's signature tag
+	envelopes  answer[Manifest] // of cosign's attestation tag
 
 	items    []Item     // found now
 	problems []*Problem // met now
@@ -138,10 +141,10 @@ func answered[T any](value T, err error) answer[T] {
 
 func newLook(limits Limits, src Source, set Set, need Need) *look {
 	l := &look{limits: limits, src: src, image: set.Image, before: set, done: set.progress.clone()}
-	l.need = need.Union(Need{
-		SimpleSigning: l.done.formats.SimpleSigning, Bundle: l.done.formats.Bundle, Notation: l.done.formats.Notation,
-	})
-	if (need.Bundle && !l.done.formats.Bundle) || (need.Notation && !l.done.formats.Notation) {
+	formats := l.done.formats
+	formats.Exhaustive = false
+	l.need = need.Union(formats)
+	if (need.Bundle && !formats.Bundle) || (need.Notation && !formats.Notation) || (need.Artifact && !formats.Artifact) {
 		// Hints were judged for other formats: look at the lists again.
 		l.done.api, l.done.tag, l.done.unread = false, false, nil
 		clear(l.done.listed)
@@ -150,7 +153,7 @@ func newLook(limits Limits, src Source, set Set, need Need) *look {
 	return l
 }
 
-func (n Need) referrers() bool { return n.Bundle || n.Notation }
+func (n Need) referrers() bool { return n.Bundle || n.Notation || n.Artifact }
 
 // set puts the result together.
 func (l *look) set() Set {

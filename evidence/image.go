@@ -64,4 +64,11 @@ type Puller struct {
 	Namespace      string
 	ServiceAccount string
 	PullSecrets    []string // names of Secrets in Namespace, in the object's order
+	// Operator are Secrets that the policies name, beside the object's own. They
+	// are not the author's: what they let us read is not for the author's eyes
+	// (TRUST R36).
+	Operator []SecretName
 }
+
+// SecretName names a Secret.
+type SecretName struct{ Namespace, Name string }

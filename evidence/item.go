@@ -17,6 +17,13 @@ const (
 	// Notation is a Notary Project signature envelope, JWS or COSE, stored as a
 	// referrer (Notary Project signature-specification.md).
 	Notation
+	// Envelope is a layer of a cosign ".att" manifest: a DSSE envelope around an
+	// in-toto statement, one of possibly many (cosign specs/ATTESTATION_SPEC.md).
+	Envelope
+	// Artifact is a referrer of any other type, such as an SBOM attached with
+	// ORAS. Its item has the manifest and no payload; whether anybody signed it
+	// is a question about the manifest's own digest.
+	Artifact
 )
 
 // String returns the format's name in messages.
@@ -28,6 +35,10 @@ func (f Format) String() string {
 		return "Sigstore bundle"
 	case Notation:
 		return "Notation signature"
+	case Envelope:
+		return "cosign attestation"
+	case Artifact:
+		return "artifact"
 	}
 	return "unknown format"
 }
@@ -38,6 +49,8 @@ type Need struct {
 	SimpleSigning bool
 	Bundle        bool
 	Notation      bool
+	Envelope      bool
+	Artifact      bool
 	// Exhaustive also reads what a first look passes over because hints point
 	// elsewhere: the fallback tag beside an empty referrers list, and referrers
 	// whose descriptor claims an unrelated type. It is asked for when the first
@@ -54,6 +67,10 @@ func (n Need) Has(f Format) bool {
 		return n.Bundle
 	case Notation:
 		return n.Notation
+	case Envelope:
+		return n.Envelope
+	case Artifact:
+		return n.Artifact
 	}
 	return false
 }
@@ -64,6 +81,8 @@ func (n Need) Union(o Need) Need {
 		SimpleSigning: n.SimpleSigning || o.SimpleSigning,
 		Bundle:        n.Bundle || o.Bundle,
 		Notation:      n.Notation || o.Notation,
+		Envelope:      n.Envelope || o.Envelope,
+		Artifact:      n.Artifact || o.Artifact,
 		Exhaustive:    n.Exhaustive || o.Exhaustive,
 	}
 }
@@ -74,13 +93,15 @@ type Item struct {
 	Format      Format
 	Manifest    imageref.Digest   // the manifest that carries it, verified against its bytes
 	Layer       int               // its index among that manifest's layers
-	MediaType   string            // of Payload
+	MediaType   string            // of Payload; of an Artifact, its artifact type
 	Payload     []byte            // verified against the layer's descriptor
-	Annotations map[string]string // of the layer
+	Annotations map[string]string // of the layer; of an Artifact, its manifest's
 	// Subject is the digest that the carrying manifest itself names as its
 	// subject; zero if it names none. Discovery drops referrers whose subject is
 	// another image (TRUST R22).
 	Subject imageref.Digest
+	// Carrier is the whole manifest of an Artifact, zero for other formats.
+	Carrier Manifest
 }
 
 // Set is what discovery found for one image. It is immutable once returned.
@@ -101,9 +122,9 @@ type Set struct {
 // Size is about what the set costs in memory, in bytes, for whoever keeps it.
 func (s Set) Size() int {
 	const each = 400 // an item's, problem's or entry's own fields, rounded up
-	size := 4*len(s.Image.Manifest.Raw) + each*(len(s.Items)+len(s.Problems)+len(s.progress.unread)+len(s.progress.listed))
+	size := weight(s.Image.Manifest) + each*(len(s.Items)+len(s.Problems)+len(s.progress.unread)+len(s.progress.listed))
 	for _, item := range s.Items {
-		size += len(item.Payload)
+		size += len(item.Payload) + weight(item.Carrier)
 		for k, v := range item.Annotations {
 			size += len(k) + len(v)
 		}
@@ -113,3 +134,7 @@ func (s Set) Size() int {
 	}
 	return size
 }
+
+// weight is about what a manifest costs in memory: its bytes, and its parsed
+// form, which weighs about thrice as much.
+func weight(m Manifest) int { return 4 * len(m.Raw) }

@@ -7,19 +7,23 @@ import (
 	"github.com/bonafide-dev/bonafide/imageref"
 )
 
-// lists asks where evidence is listed. At most three requests, in one step or,
+// lists asks where evidence is listed. At most four requests, in one step or,
 // where a registry has no referrers API, in two.
 func (l *look) lists(ctx context.Context) {
 	var api answer[Referrers]
 	var tag answer[Manifest]
 	referrers := l.need.referrers()
 	askSignature := l.need.SimpleSigning && !l.done.signature
+	askEnvelope := l.need.Envelope && !l.done.envelope
 	askAPI := referrers && !l.done.api
 	askTag := referrers && !l.done.tag && l.need.Exhaustive
 
 	reads := newGroup()
 	if askSignature {
 		reads.run(func() { l.signatures = l.byTag(ctx, signatureTag(l.image.Digest())) })
+	}
+	if askEnvelope {
+		reads.run(func() { l.envelopes = l.byTag(ctx, attestationTag(l.image.Digest())) })
 	}
 	if askAPI {
 		reads.run(func() {
@@ -32,18 +36,22 @@ func (l *look) lists(ctx context.Context) {
 	l.wait(reads)
 
 	// Without the API the tag is the only list. It can still wait for an
-	// exhaustive look if there are cosign signatures to try first.
+	// exhaustive look if there is what cosign stores under tags to try first.
 	missing := askAPI && api.found && !api.value.Supported
-	if missing && !askTag && !l.done.tag && len(l.signatures.value.Layers) == 0 {
+	if missing && !askTag && !l.done.tag && !l.tagged(askSignature, askEnvelope) {
 		askTag = true
 		tag = l.byTag(ctx, referrersTag(l.image.Digest()))
 	}
 
 	l.done.signature = l.done.signature || askSignature
+	l.done.envelope = l.done.envelope || askEnvelope
 	l.done.api = l.done.api || askAPI
 	l.done.tag = l.done.tag || askTag
 	if l.signatures.err != nil {
 		l.trouble(signatureTag(l.image.Digest()), l.signatures.err)
+	}
+	if l.envelopes.err != nil {
+		l.trouble(attestationTag(l.image.Digest()), l.envelopes.err)
 	}
 	if api.err != nil {
 		l.trouble("referrers", api.err)
@@ -51,6 +59,15 @@ func (l *look) lists(ctx context.Context) {
 	l.cut = l.cut || api.value.Cut
 	l.list(api.value.Descriptors)
 	l.listTag(tag)
+}
+
+// tagged reports whether the tags that were asked all hold something, so that
+// referrers may wait. Artifacts are nowhere but among referrers.
+func (l *look) tagged(signature, envelope bool) bool {
+	if l.need.Artifact || (!signature && !envelope) {
+		return false
+	}
+	return (!signature || len(l.signatures.value.Layers) > 0) && (!envelope || len(l.envelopes.value.Layers) > 0)
 }
 
 // byTag reads the manifest of a tag that need not exist: if it does not, that
@@ -70,6 +87,10 @@ func (l *look) byTag(ctx context.Context, tag string) answer[Manifest] {
 // signatureTag is where cosign stores signatures (cosign
 // specs/SIGNATURE_SPEC.md, "Storage").
 func signatureTag(d imageref.Digest) string { return d.Algorithm() + "-" + d.Hex() + ".sig" }
+
+// attestationTag is where cosign stores attestations (cosign
+// specs/ATTESTATION_SPEC.md, "Storage").
+func attestationTag(d imageref.Digest) string { return d.Algorithm() + "-" + d.Hex() + ".att" }
 
 // referrersTag is where clients list referrers for a registry without the API
 // (OCI distribution-spec, "Referrers Tag Schema"). It cuts long digests.
@@ -120,6 +141,7 @@ const (
 	artifactTypeCosign    = "application/vnd.dev.cosign.artifact.sig.v1+json" // cosign's experimental OCI 1.1 mode
 	prefixBundle          = "application/vnd.dev.sigstore.bundle"             // cosign specs/BUNDLE_SPEC.md
 	layerSimpleSigning    = "application/vnd.dev.cosign.simplesigning.v1+json"
+	layerEnvelope         = "application/vnd.dsse.envelope.v1+json"
 	layerNotationJWS      = "application/jose+json"
 	layerNotationCOSE     = "application/cose"
 	artifactTypeOCIEmpty  = "application/vnd.oci.empty.v1+json"
@@ -141,5 +163,8 @@ func (n Need) hinted(artifactType string) bool {
 		"application/vnd.unknown.config.v1+json", "application/vnd.unknown.artifact.v1":
 		return true
 	}
-	return n.Bundle && strings.HasPrefix(artifactType, prefixBundle)
+	if strings.HasPrefix(artifactType, prefixBundle) {
+		return n.Bundle
+	}
+	return n.Artifact
 }

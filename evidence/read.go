@@ -42,7 +42,7 @@ func (l *look) wait(g *group) {
 	}
 }
 
-// wanted is one layer to fetch. Layers with one digest share a fetch: signers
+// wanted is one layer to fetch, or an artifact, of which nothing is fetched. Layers with one digest share a fetch: signers
 // of one image often sign the same payload.
 type wanted struct {
 	format   Format
@@ -63,11 +63,14 @@ type contentKey struct {
 
 func (w wanted) descriptor() Descriptor { return w.manifest.Layers[w.layer] }
 
-// read fetches what the lists led to: first the signature tag's payloads
+// read fetches what the lists led to: first the payloads of cosign's tags
 // together with the referrers' manifests, then those manifests' layers.
 func (l *look) read(ctx context.Context) {
 	blobs := make(fetched)
-	tagged := l.taggedSignatures()
+	tagged := append(
+		l.taggedLayers(signatureTag(l.image.Digest()), l.signatures.value, SimpleSigning),
+		l.taggedLayers(attestationTag(l.image.Digest()), l.envelopes.value, Envelope)...,
+	)
 	chosen := l.choose()
 	manifests := make([]answer[Manifest], len(chosen))
 
@@ -88,34 +91,37 @@ func (l *look) read(ctx context.Context) {
 	l.collect(append(tagged, attached...))
 }
 
-// taggedSignatures returns the signature layers of cosign's tag.
-func (l *look) taggedSignatures() []wanted {
-	m := l.signatures.value
+// taggedLayers returns the layers of one of cosign's tags.
+func (l *look) taggedLayers(tag string, m Manifest, format Format) []wanted {
 	if m.Descriptor.Digest.IsZero() {
 		return nil
 	}
-	path := signatureTag(l.image.Digest())
 	if m.IsIndex() {
-		l.trouble(path, malformedManifest("an image manifest", m.Descriptor.MediaType, nil))
+		l.trouble(tag, malformedManifest("an image manifest", m.Descriptor.MediaType, nil))
 		return nil
 	}
-	return l.simpleSigning(path, m)
+	return l.layersOf(tag, m, format)
 }
 
-// simpleSigning returns the signature layers of a cosign manifest; layers of
-// other types are none.
-func (l *look) simpleSigning(path string, m Manifest) []wanted {
+// layersOf returns the layers of a cosign manifest that hold what its format
+// says; layers of other types are none. Signatures and attestations are counted
+// apart, so that neither crowds the other out.
+func (l *look) layersOf(path string, m Manifest, format Format) []wanted {
+	mediaType, count := layerSimpleSigning, &l.done.layers
+	if format == Envelope {
+		mediaType, count = layerEnvelope, &l.done.envelopes
+	}
 	var all []wanted
 	for i, d := range m.Layers {
-		if d.MediaType != layerSimpleSigning {
+		if d.MediaType != mediaType {
 			continue
 		}
-		if l.done.layers == l.limits.SignatureLayers {
+		if *count == l.limits.SignatureLayers {
 			l.cut = true
 			break
 		}
-		l.done.layers++
-		all = append(all, wanted{format: SimpleSigning, manifest: m, layer: i, path: layerPath(path, i)})
+		*count++
+		all = append(all, wanted{format: format, manifest: m, layer: i, path: layerPath(path, i)})
 	}
 	return all
 }
@@ -185,7 +191,10 @@ func (l *look) layers(d Descriptor, a answer[Manifest]) []wanted {
 		return nil
 	}
 	if format == SimpleSigning {
-		return l.simpleSigning(path, m)
+		return l.layersOf(path, m, SimpleSigning)
+	}
+	if format == Artifact {
+		return []wanted{{format: Artifact, manifest: m, path: path}}
 	}
 	if err := checkSingle(format, m); err != nil {
 		l.trouble(path, err)
@@ -195,7 +204,8 @@ func (l *look) layers(d Descriptor, a answer[Manifest]) []wanted {
 }
 
 // formatOf tells a manifest's format by what it says itself; zero if it is
-// none of ours.
+// none of ours. A manifest with a type that is nobody's signature is an
+// artifact.
 func formatOf(m Manifest) Format {
 	switch {
 	case m.ArtifactType == artifactTypeNotation:
@@ -210,7 +220,10 @@ func formatOf(m Manifest) Format {
 			return Bundle
 		}
 	}
-	return 0
+	if m.ArtifactType == "" || m.IsIndex() {
+		return 0
+	}
+	return Artifact
 }
 
 // checkSingle refuses a bundle or Notation manifest that does not have exactly
@@ -256,6 +269,10 @@ func bundleOfToday(mediaType string) bool {
 func (l *look) fetch(ctx context.Context, reads *group, all []wanted, blobs fetched) []wanted {
 	kept := all[:0]
 	for _, w := range all {
+		if w.format == Artifact {
+			kept = append(kept, w)
+			continue
+		}
 		d := w.descriptor()
 		if d.Size > l.limits.SignatureBytes {
 			l.trouble(w.path, &Problem{
@@ -284,6 +301,13 @@ func (l *look) fetch(ctx context.Context, reads *group, all []wanted, blobs fetc
 // collect makes items of what was fetched.
 func (l *look) collect(all []wanted) {
 	for _, w := range all {
+		if w.format == Artifact {
+			l.items = append(l.items, Item{
+				Format: Artifact, Manifest: w.manifest.Descriptor.Digest, MediaType: w.manifest.ArtifactType,
+				Annotations: w.manifest.Annotations, Subject: w.manifest.Subject.Digest, Carrier: w.manifest,
+			})
+			continue
+		}
 		d := w.descriptor()
 		switch {
 		case w.blob.err != nil:

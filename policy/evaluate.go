@@ -1,11 +1,14 @@
 package policy
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/imageref"
 )
 
 // Leaf is what is known about one signer and one image.
@@ -15,51 +18,61 @@ type Leaf struct {
 	Problems []*evidence.Problem // why not, the most telling first
 }
 
+// Facts are what is known about an image. The methods are called once for each
+// leaf, must be deterministic and must not wait.
+type Facts interface {
+	Signature(Signature) Leaf
+	Attestation(Attestation) Stated
+	Artifact(Artifact) Stated
+}
+
+// SignatureFacts are facts about signatures alone: no claim is proven.
+type SignatureFacts func(Signature) Leaf
+
+// Signature calls f.
+func (f SignatureFacts) Signature(s Signature) Leaf { return f(s) }
+
+// Attestation knows of none.
+func (SignatureFacts) Attestation(Attestation) Stated { return Stated{Whole: true} }
+
+// Artifact knows of none.
+func (SignatureFacts) Artifact(Artifact) Stated { return Stated{Whole: true} }
+
+// Input is what a requirement tree is evaluated over.
+type Input struct {
+	Facts   Facts
+	Image   imageref.Reference
+	Digest  imageref.Digest // that the facts are about
+	Request Request
+	Now     time.Time
+	// Private keeps what statements say out of the findings: the caller's own
+	// credentials could not have read them (TRUST R36).
+	Private bool
+}
+
 // Evaluate turns a requirement tree and what is known of its leaves into the
-// finding that mirrors it. leaf is called once for each Signature node and must
-// be deterministic.
+// finding that mirrors it. The context ends conditions that take too long.
 //
 // The logic has three values, after Kleene: [AnyOf] is allowed as soon as one
 // child is, [All] is denied as soon as one child is, [AtLeast] is denied when
 // its count can no longer be reached. A nil tree is denied (TRUST R48).
-func Evaluate(r Requirement, leaf func(Signature) Leaf) Finding {
-	return evaluation{leaf: leaf}.node(r, "require")
-}
-
-// Signatures returns the Signature leaves of a tree, in order.
-func Signatures(r Requirement) []Signature {
-	var found []Signature
-	var walk func(Requirement)
-	walk = func(r Requirement) {
-		switch n := r.(type) {
-		case Signature:
-			found = append(found, n)
-		case All:
-			each(n.Of, walk)
-		case AnyOf:
-			each(n.Of, walk)
-		case AtLeast:
-			each(n.Of, walk)
-		}
-	}
-	walk(r)
-	return found
-}
-
-func each(of []Requirement, f func(Requirement)) {
-	for _, r := range of {
-		f(r)
-	}
+func Evaluate(ctx context.Context, r Requirement, in Input) Finding {
+	return evaluation{ctx: ctx, in: in}.node(r, "require")
 }
 
 type evaluation struct {
-	leaf func(Signature) Leaf
+	ctx context.Context //nolint:containedctx // lives as long as one Evaluate
+	in  Input
 }
 
 func (e evaluation) node(r Requirement, path string) Finding {
 	switch n := r.(type) {
 	case Signature:
 		return e.signature(n, path)
+	case Attestation:
+		return e.claim(n.Claim, "attestation", e.in.Facts.Attestation(n), path)
+	case Artifact:
+		return e.claim(n.Claim, "artifact", e.in.Facts.Artifact(n), path)
 	case Static:
 		return static(n, path)
 	case All:
@@ -87,8 +100,8 @@ func (e evaluation) children(of []Requirement, path string) []Finding {
 }
 
 func (e evaluation) signature(s Signature, path string) Finding {
-	known := e.leaf(s)
-	f := Finding{Path: path, Outcome: known.Outcome, Expected: "a signature by " + s.label(), Problems: known.Problems}
+	known := e.in.Facts.Signature(s)
+	f := Finding{Path: path, Where: s.Where, Outcome: known.Outcome, Expected: "a signature by " + s.label(), Problems: known.Problems}
 	if known.Outcome == Allowed {
 		f.Proofs = known.Proofs
 		if len(known.Proofs) == 0 { // an empty set never allows (TRUST R48)

@@ -66,7 +66,7 @@ func TestEvaluateThreeValues(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, policy.Evaluate(c.tree, verdicts).Outcome); diff != "" {
+			if diff := cmp.Diff(c.want, policy.Evaluate(t.Context(), c.tree, policy.Input{Facts: policy.SignatureFacts(verdicts)}).Outcome); diff != "" {
 				t.Errorf("%s: -want +got:\n%s", c.reason, diff)
 			}
 		})
@@ -88,7 +88,7 @@ func TestR48EmptyAndNilTreesNeverAllow(t *testing.T) {
 	}
 	for name, tree := range trees {
 		t.Run(name, func(t *testing.T) {
-			f := policy.Evaluate(tree, verdicts)
+			f := policy.Evaluate(t.Context(), tree, policy.Input{Facts: policy.SignatureFacts(verdicts)})
 			if f.Outcome != policy.Denied {
 				t.Errorf("outcome: want denied, got %s", f.Outcome)
 			}
@@ -100,7 +100,7 @@ func TestR48EmptyAndNilTreesNeverAllow(t *testing.T) {
 }
 
 func TestR48AllowedLeafWithoutProofIsUndecided(t *testing.T) {
-	f := policy.Evaluate(by("x"), func(policy.Signature) policy.Leaf { return policy.Leaf{Outcome: policy.Allowed} })
+	f := policy.Evaluate(t.Context(), by("x"), policy.Input{Facts: policy.SignatureFacts(func(policy.Signature) policy.Leaf { return policy.Leaf{Outcome: policy.Allowed} })})
 	if f.Outcome != policy.Undecided {
 		t.Errorf("outcome: want undecided, got %s", f.Outcome)
 	}
@@ -152,9 +152,9 @@ func TestR28OneIdentityFillsOneSlot(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			f := policy.Evaluate(c.tree, func(s policy.Signature) policy.Leaf {
+			f := policy.Evaluate(t.Context(), c.tree, policy.Input{Facts: policy.SignatureFacts(func(s policy.Signature) policy.Leaf {
 				return policy.Leaf{Outcome: policy.Allowed, Proofs: c.proofs[s.Name]}
-			})
+			})})
 			if f.Outcome != c.want {
 				t.Errorf("%s: want %s, got %s (%v)", c.reason, c.want, f.Outcome, f.Problems)
 			}
@@ -168,13 +168,13 @@ func TestR1ThresholdSearchIsBounded(t *testing.T) {
 	for i := range 40 {
 		of = append(of, by(fmt.Sprintf("x%d", i)))
 	}
-	f := policy.Evaluate(policy.AtLeast{Count: 39, Of: of}, func(s policy.Signature) policy.Leaf {
+	f := policy.Evaluate(t.Context(), policy.AtLeast{Count: 39, Of: of}, policy.Input{Facts: policy.SignatureFacts(func(policy.Signature) policy.Leaf {
 		var proofs []policy.Proof
 		for i := range 38 { // 38 identities for 39 slots: out of reach, and every permutation looks promising
 			proofs = append(proofs, policy.Proof{Identity: fmt.Sprint(i), Source: fmt.Sprint(i)})
 		}
 		return policy.Leaf{Outcome: policy.Allowed, Proofs: proofs}
-	})
+	})})
 	if f.Outcome != policy.Undecided {
 		t.Errorf("outcome: want undecided, got %s", f.Outcome)
 	}

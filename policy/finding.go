@@ -6,6 +6,7 @@ import "github.com/bonafide-dev/bonafide/evidence"
 // is data: deterministic for the same inputs, and free of secrets.
 type Finding struct {
 	Path     string // such as "require[0].signature.anyOf[1]"
+	Where    string // the leaf's place as its dialect names it; may be empty
 	Outcome  Outcome
 	Expected string // what the node asks for, in words
 	// Proofs are the facts that allowed a leaf.

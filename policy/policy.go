@@ -3,6 +3,7 @@ package policy
 import (
 	"slices"
 
+	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
 )
 
@@ -22,6 +23,13 @@ type Policy struct {
 	PinKinds    []string // kinds that are pinned; empty: wherever the image is decided
 
 	Require Requirement
+
+	// ByName, if set, is the name under which callers choose the policy. It then
+	// applies to no request that does not name it.
+	ByName string
+	// PullSecrets are Secrets of the operator that may read the images' registry,
+	// beside those of the object.
+	PullSecrets []evidence.SecretName
 
 	// Invalid, if set, says why the policy could not be compiled. It then
 	// matches every image of its scope as Undecided (TRUST R18).
@@ -51,10 +59,12 @@ type Origin struct {
 	Namespace string // of a namespaced object
 	Name      string // of the object
 	Rule      string // of dialects that have rules
+	Entry     string // of rules that have several entries, such as "verifyImages[1]"
 	File      string // path and line, if it came from a file
 }
 
-// String returns "name", "namespace/name" or "name/rule".
+// String returns "name", "namespace/name" or "name/rule". The entry is not part
+// of it.
 func (o Origin) String() string {
 	s := o.Name
 	if o.Namespace != "" {

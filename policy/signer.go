@@ -34,7 +34,20 @@ type Signer interface {
 	Verify(ctx context.Context, image evidence.Image, item evidence.Item) (Proof, error)
 }
 
-// Proof is a verified fact: a signer signed this digest.
+// Attestor is a Signer that also signs statements about images.
+type Attestor interface {
+	Signer
+	// StatementNeed returns the formats in which statements are looked for.
+	StatementNeed() evidence.Need
+	// VerifyStatement decides whether item holds a statement of the predicate
+	// type about the image that this signer signed. The Proof then has a
+	// Statement. Errors are as those of Verify; a statement of another type is
+	// a Problem with reason [evidence.NotAttested].
+	VerifyStatement(ctx context.Context, image evidence.Image, item evidence.Item, predicateType string) (Proof, error)
+}
+
+// Proof is a verified fact: a signer signed this digest, or a statement about
+// it.
 type Proof struct {
 	// Identity is who signed, the same string for the same key, certificate
 	// identity or (issuer, subject), whichever Signer found it. Thresholds count
@@ -53,6 +66,11 @@ type Proof struct {
 	// the current time, and the nextUpdate of revocation answers (TRUST R35).
 	// Zero means never.
 	Expires time.Time
+	// Time is when the signature was made, if a log or a timestamp authority
+	// proves it; zero if nothing does.
+	Time time.Time
+	// Statement is what was signed about the image; nil for a signature.
+	Statement *Statement
 	// Notes are things that a reader of the decision should know, such as a
 	// check that was only logged.
 	Notes []string

@@ -59,7 +59,7 @@ func (s *search) ways(r Requirement, f Finding, yield func(claims) bool) bool {
 		return true
 	}
 	switch n := r.(type) {
-	case Signature:
+	case Signature, Attestation, Artifact:
 		return slices.ContainsFunc(f.Proofs, func(p Proof) bool {
 			return yield(claims{"identity " + p.Identity, "signature " + p.Source})
 		})

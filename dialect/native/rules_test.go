@@ -305,7 +305,7 @@ func FuzzLoad(f *testing.F) {
 			if p.Require == nil || len(p.Include) == 0 || len(policy.Signatures(p.Require)) == 0 {
 				t.Errorf("expected a policy that requires something, got\n%s\nof\n%s", describe(policies), text)
 			}
-			never := policy.Evaluate(p.Require, func(policy.Signature) policy.Leaf { return policy.Leaf{Outcome: policy.Denied} })
+			never := policy.Evaluate(t.Context(), p.Require, policy.Input{Facts: policy.SignatureFacts(func(policy.Signature) policy.Leaf { return policy.Leaf{Outcome: policy.Denied} })})
 			if never.Outcome != policy.Denied {
 				t.Errorf("expected denied if nobody signed, got %s of\n%s", never.Outcome, text)
 			}

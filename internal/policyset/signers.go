@@ -42,7 +42,7 @@ func (s Signers) Key(spec dialect.KeySpec) (policy.Signer, error) {
 	if err != nil {
 		return nil, &dialect.SpecError{Field: dialect.FieldSignedReference, Err: err}
 	}
-	options := sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, SignedReference: reference}
+	options := sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, SignedReference: reference, Annotations: spec.Annotations}
 	if _, err := sigstore.NewKey(spec.PEM, options); err != nil {
 		return nil, &dialect.SpecError{Field: dialect.FieldKey, Err: err}
 	}

@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/policy"
+)
+
+// statements has one signer's statements of one type verified. All of them are:
+// quantifiers decide over the list (TRUST R35). What was verified among the
+// same evidence before is not verified again.
+func (e *Engine) statements(ctx context.Context, key proofKey, s policy.Attestor, set evidence.Set) stated {
+	over := among(set, s.StatementNeed())
+	if p, valid, _ := e.recall(key); valid && p.over == over {
+		return stated{proofs: p.proofs, listed: true}
+	}
+	found := e.verifyStatements(ctx, key.predicateType, s, set)
+	e.options.Observer.Verified(found.outcome())
+	switch {
+	case slices.ContainsFunc(found.problems, (*evidence.Problem).Undecided):
+		// It could not be told about some: nothing is learned (TRUST R37).
+	case len(found.proofs) > 0:
+		e.learn(key, found.proofs, over)
+	case !set.Partial:
+		e.proofs.remove(key)
+	}
+	return found
+}
+
+func (s stated) outcome() policy.Outcome {
+	switch {
+	case len(s.proofs) > 0:
+		return policy.Allowed
+	case slices.ContainsFunc(s.problems, (*evidence.Problem).Undecided):
+		return policy.Undecided
+	}
+	return policy.Denied
+}
+
+func (e *Engine) verifyStatements(ctx context.Context, predicateType string, s policy.Attestor, set evidence.Set) stated {
+	found := stated{listed: true}
+	need := s.StatementNeed()
+	for _, item := range set.Items {
+		if !need.Has(item.Format) {
+			continue
+		}
+		if ctx.Err() != nil {
+			found.problems = note(found.problems, gaveUp(ctx))
+			break
+		}
+		proof, err := s.VerifyStatement(ctx, set.Image, item, predicateType)
+		switch {
+		case err != nil:
+			found.problems = note(found.problems, evidence.ProblemOf(err))
+		case proof.Statement == nil || proof.Statement.Type != predicateType: // a signer's fault, and nothing to decide by (TRUST R23)
+			found.problems = note(found.problems, &evidence.Problem{Reason: evidence.Internal, Path: proof.Source, Expected: "a statement of type " + predicateType, Got: "another proof"})
+		case !proof.Expires.IsZero() && !e.options.Now().Before(proof.Expires):
+			found.problems = note(found.problems, &evidence.Problem{
+				Reason: evidence.SignatureExpired, Path: proof.Source, Expected: "a proof that is still valid", Got: "one that ended at " + proof.Expires.UTC().Format(time.RFC3339),
+			})
+		default:
+			found.proofs = append(found.proofs, proof)
+		}
+	}
+	return found
+}
+
+// among identifies the items in which statements were looked for.
+func among(set evidence.Set, need evidence.Need) [sha256.Size]byte {
+	h := sha256.New()
+	for _, item := range set.Items {
+		if need.Has(item.Format) {
+			fmt.Fprintf(h, "%d %s ", item.Format, item.Manifest)
+			h.Write(binary.BigEndian.AppendUint64(nil, uint64(item.Layer))) //nolint:gosec // an index
+		}
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
