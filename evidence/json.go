@@ -15,10 +15,16 @@ import (
 // would spend our stack and that of every reader after us.
 const maxJSONDepth = 200
 
+// maxJSONNames bounds the names of one object, which are all remembered while
+// it is read. Documents with much to list use lists; the largest objects in
+// use, such as the files of a lock file, have some thousands.
+const maxJSONNames = 100_000
+
 // DecodeJSON decodes one JSON document, as TRUST R4 asks for evidence: names
 // are matched by case, a name that occurs twice in an object is refused
 // wherever the object is, and so are a second value after the first, text that
-// is not UTF-8, and more than 200 levels of nesting. Names that into does not
+// is not UTF-8, more than 200 levels of nesting, and more than 100,000 names in
+// one object. Names that into does not
 // have are skipped, but what they hold is checked like the rest. Numbers become
 // int64 or float64 in an any.
 //
@@ -130,6 +136,9 @@ func (s *nameSet) add(quoted []byte) error {
 		for _, n := range s.few {
 			s.many[string(n)] = struct{}{}
 		}
+	}
+	if len(s.many) == maxJSONNames {
+		return fmt.Errorf("decode JSON: expected at most %d names in one object, got more", maxJSONNames)
 	}
 	s.many[string(name)] = struct{}{}
 	return nil

@@ -142,3 +142,25 @@ func repeats(d *json.Decoder) bool {
 	_, err = d.Token()
 	return err != nil
 }
+
+// Every name of an object is remembered while it is read: a document within its
+// bytes must not hold a million.
+func TestR1NamesOfAnObjectAreCapped(t *testing.T) {
+	object := func(names int) []byte {
+		b := []byte("{")
+		for i := range names {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = fmt.Appendf(b, "%q:0", fmt.Sprint(i))
+		}
+		return append(b, '}')
+	}
+	const most = 100_000
+	if err := evidence.CheckJSON(object(most)); err != nil {
+		t.Errorf("%d names: want none, got %v", most, err)
+	}
+	if err := evidence.CheckJSON(object(most + 1)); err == nil {
+		t.Errorf("%d names: want an error, got none", most+1)
+	}
+}

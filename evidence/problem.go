@@ -59,6 +59,7 @@ const (
 	LimitExceeded        Reason = "LimitExceeded"
 	CredentialsFailed    Reason = "CredentialsFailed"
 	RevocationUnknown    Reason = "RevocationUnknown"
+	PluginFailed         Reason = "PluginFailed"
 	TrustRootUnavailable Reason = "TrustRootUnavailable"
 	SelectionFailed      Reason = "SelectionFailed"
 	PolicyNotReady       Reason = "PolicyNotReady"

@@ -49,6 +49,7 @@ var reasons = [...]ReasonInfo{
 	{Reason: LimitExceeded, Undecided: true, Meaning: "A bound was reached before the answer was known."},
 	{Reason: CredentialsFailed, Undecided: true, Meaning: "Credentials are configured and could not be obtained."},
 	{Reason: RevocationUnknown, Undecided: true, Meaning: "Whether a certificate is revoked could not be found out.", Remedy: "check that the OCSP and CRL services that the signing certificates name can be reached, or say override: {revocation: log} for the signer"},
+	{Reason: PluginFailed, Undecided: true, Meaning: "A verification plugin that the signature calls for could not be run, or did not answer as the protocol asks for.", Remedy: "compare the SHA-256 that the policy names with the installed executable's, and run the plugin by hand"},
 	{Reason: TrustRootUnavailable, Undecided: true, Meaning: "The signer's trust root is not available."},
 	{Reason: SelectionFailed, Undecided: true, Meaning: "Whether the policy applies could not be told, so it does."},
 	{Reason: PolicyNotReady, Undecided: true, Meaning: "Policies are not loaded yet, or this one does not compile."},

@@ -51,10 +51,19 @@ type Credential struct {
 	Username, Password string
 	IdentityToken      string
 	RegistryToken      string
+	// Operator says that the credential is not the puller's own: what it lets us
+	// read, the puller may not see (TRUST R36). It is no part of the content.
+	Operator bool
 }
 
 // IsZero reports whether c is anonymous.
-func (c Credential) IsZero() bool { return c == Credential{} }
+func (c Credential) IsZero() bool { return c.content() == Credential{} }
+
+// content is c whoever it belongs to.
+func (c Credential) content() Credential {
+	c.Operator = false
+	return c
+}
 
 // Identity returns a hash of the content, for keys of caches (TRUST R36); ""
 // for the anonymous. It is no secret, but a weak password can be guessed from
@@ -64,6 +73,16 @@ func (c Credential) Identity() string {
 		return ""
 	}
 	return hashOf("credential", c.Username, c.Password, c.IdentityToken, c.RegistryToken)
+}
+
+// asOperator marks credentials as the operator's.
+func asOperator(all []Credential) []Credential {
+	var marked []Credential
+	for _, c := range all {
+		c.Operator = true
+		marked = append(marked, c)
+	}
+	return marked
 }
 
 // identityOf is the identity of a list: the order counts.

@@ -20,7 +20,8 @@ import (
 )
 
 // DockerConfig is the [Keychain] of a person or a node: Docker's config.json
-// with its credential helpers. Pullers are ignored. The file is read for each
+// with its credential helpers. Pullers are ignored, and the credentials are the
+// operator's. The file is read for each
 // look-up, so that a login counts at once; a helper's answer is used for a
 // minute. Make it with [NewDockerConfig].
 type DockerConfig struct {
@@ -76,10 +77,10 @@ func (k *DockerConfig) Credentials(ctx context.Context, _ evidence.Puller, r ima
 			return nil, err
 		}
 		if !given.IsZero() {
-			return []Credential{given}, nil
+			return asOperator([]Credential{given}), nil
 		}
 	}
-	return matching(config.entries, r), nil
+	return asOperator(matching(config.entries, r)), nil
 }
 
 func (k *DockerConfig) read() (dockerConfig, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync/atomic"
 
@@ -131,6 +132,20 @@ func (s *source) get(ctx context.Context, q query) (answer, error) {
 		}
 	}
 	return answer{}, first
+}
+
+// OperatorCredentials reports whether what the source reads may be more than the
+// puller could read (TRUST R36): some of the credentials are the operator's, and
+// the registry has not accepted one of the puller's own yet. It is false for a
+// workstation, whose person is the operator.
+func (s *source) OperatorCredentials() bool {
+	if s.client.options.Workstation {
+		return false
+	}
+	if i := s.settled.Load(); i > 0 {
+		return s.credentials[i-1].Operator && !s.credentials[i-1].IsZero()
+	}
+	return slices.ContainsFunc(s.credentials, func(c Credential) bool { return c.Operator && !c.IsZero() })
 }
 
 // isStatus reports whether the registry itself answered err with one of the

@@ -23,6 +23,11 @@ const (
 	// CVE-2024-45395).
 	maxLogEntries = 32
 
+	// maxParts bounds what reading a bundle, an envelope or a log entry costs,
+	// before what they list is counted: the commas in them. Text in base64 has
+	// none, and the most entries with the longest proofs have some 3000.
+	maxParts = 1 << 14
+
 	// payloadInToto is the payload type of in-toto statements (in-toto
 	// attestation spec/v1/envelope.md).
 	payloadInToto = "application/vnd.in-toto+json"
@@ -30,29 +35,34 @@ const (
 	oldestBundle = "v0.3"
 )
 
-// verifyBundle verifies a Sigstore bundle that signs the image, by statement or
-// by message (sigstore protobuf-specs, sigstore_bundle.proto).
-func (k *Key) verifyBundle(image evidence.Image, item evidence.Item) error {
+// verifyBundle verifies a Sigstore bundle with a statement about the image of a
+// predicate type, or if that is predicateSign one that signs the image, by
+// statement or by message (sigstore protobuf-specs, sigstore_bundle.proto).
+func (k *Key) verifyBundle(image evidence.Image, item evidence.Item, predicateType string) (verdict, error) {
 	b, err := openBundle(item.Payload)
 	if err != nil {
-		return err
-	}
-	if certificate := certificateOf(b); certificate != nil {
-		return k.mismatch(byCertificate(certificate))
+		return verdict{}, err
 	}
 	var content signed
 	switch {
 	case b.GetDsseEnvelope() != nil:
-		content, err = k.openEnvelope(image, b)
+		content, err = k.openEnvelope(image, b, predicateType)
+	case b.GetMessageSignature() != nil && predicateType != predicateSign:
+		err = notAttested(predicateType, "a signature of the image, which is no attestation")
 	case b.GetMessageSignature() != nil:
 		content, err = k.openMessage(image, b)
 	default:
 		err = malformed("a bundle with an envelope or a message signature", nil)
 	}
 	if err != nil {
-		return err
+		return verdict{}, err
 	}
-	return k.checkBundleTime(b, content)
+	made, err := k.checkBundleTime(b, content)
+	v := verdict{made: made}
+	if predicateType != predicateSign {
+		v.statement, v.predicateType = content.payload, predicateType
+	}
+	return v, err
 }
 
 // signed is what a bundle's signature was found to cover.
@@ -67,6 +77,9 @@ type signed struct {
 // may be laxer sees it (TRUST R4), and the lists are counted before anything
 // is done with them (R1).
 func openBundle(raw []byte) (*protobundle.Bundle, error) {
+	if n := parts(raw); n > maxParts {
+		return nil, tooMany("parts of a bundle", maxParts, n)
+	}
 	if err := evidence.CheckJSON(raw); err != nil {
 		return nil, malformed("a Sigstore bundle", err)
 	}
@@ -90,6 +103,9 @@ func openBundle(raw []byte) (*protobundle.Bundle, error) {
 	return b, nil
 }
 
+// parts is about how many values a JSON text has in lists and objects.
+func parts(raw []byte) int { return bytes.Count(raw, []byte(",")) }
+
 // certificateOf returns the signing certificate in DER, or nil for a bundle
 // that names a key.
 func certificateOf(b *protobundle.Bundle) []byte {
@@ -106,15 +122,13 @@ func certificateOf(b *protobundle.Bundle) []byte {
 	return nil
 }
 
-// openEnvelope verifies a DSSE envelope with a statement that signs the image
-// (TRUST R21, R23, R24).
-func (k *Key) openEnvelope(image evidence.Image, b *protobundle.Bundle) (signed, error) {
+// openEnvelope verifies a DSSE envelope with a statement about the image (TRUST
+// R21, R23, R24). Whose it is comes after its type: statements of other types
+// are not looked at.
+func (k *Key) openEnvelope(image evidence.Image, b *protobundle.Bundle, predicateType string) (signed, error) {
 	e := b.GetDsseEnvelope()
-	if e.GetPayloadType() != payloadInToto {
-		return signed{}, &evidence.Problem{
-			Reason: evidence.UnsupportedEvidence, Expected: "an envelope with payload type " + quote(payloadInToto),
-			Got: "a raw signature in an envelope with payload type " + quote(e.GetPayloadType()),
-		}
+	if err := checkPayloadType(e.GetPayloadType()); err != nil {
+		return signed{}, err
 	}
 	if n := len(e.GetSignatures()); n != 1 {
 		return signed{}, malformed(fmt.Sprintf("exactly one signature in an envelope, got %d", n), nil)
@@ -123,8 +137,11 @@ func (k *Key) openEnvelope(image evidence.Image, b *protobundle.Bundle) (signed,
 	if err != nil {
 		return signed{}, err
 	}
-	if err := s.checkType(); err != nil {
+	if err := s.checkType(predicateType); err != nil {
 		return signed{}, err
+	}
+	if certificate := certificateOf(b); certificate != nil {
+		return signed{}, k.mismatch(byCertificate(certificate))
 	}
 	// The key's name in an envelope is not signed and says nothing.
 	e.Signatures[0].Keyid = ""
@@ -132,27 +149,17 @@ func (k *Key) openEnvelope(image evidence.Image, b *protobundle.Bundle) (signed,
 	if !k.key.verifies(c.message, c.signature) {
 		return signed{}, k.notByKey(b, e, c)
 	}
-	subject, err := s.subject(image.Digest())
-	if err != nil {
+	if err := k.checkSubject(image, s); err != nil {
 		return signed{}, err
 	}
-	if err := k.checkAnnotations(subject.Annotations); err != nil {
-		return signed{}, err
-	}
-	digest, err := hex.DecodeString(image.Digest().Hex())
-	if err != nil {
-		return signed{}, malformed("a digest", err)
-	}
+	digest, err := digestBytes(image.Digest())
 	c.artifact = verify.WithArtifactDigest(image.Digest().Algorithm(), digest)
-	return c, k.checkReference(image, "")
+	return c, err
 }
 
 func (k *Key) notByKey(b *protobundle.Bundle, e *protodsse.Envelope, c signed) error {
 	if k.key.verifies(e.GetPayload(), c.signature) {
-		return &evidence.Problem{
-			Reason: evidence.UnsupportedEvidence, Expected: "a signature over the envelope's payload and its type",
-			Got: "a raw signature over the payload alone",
-		}
+		return rawSignature()
 	}
 	return k.mismatch(k.byHint(b.GetVerificationMaterial()))
 }
@@ -160,6 +167,9 @@ func (k *Key) notByKey(b *protobundle.Bundle, e *protodsse.Envelope, c signed) e
 // openMessage verifies a signature over the bytes of the image's manifest
 // (TRUST R21).
 func (k *Key) openMessage(image evidence.Image, b *protobundle.Bundle) (signed, error) {
+	if certificate := certificateOf(b); certificate != nil {
+		return signed{}, k.mismatch(byCertificate(certificate))
+	}
 	m := b.GetMessageSignature()
 	c := signed{message: image.Manifest.Raw, signature: m.GetSignature(), artifact: verify.WithArtifact(bytes.NewReader(image.Manifest.Raw))}
 	if len(c.message) == 0 {
@@ -167,7 +177,7 @@ func (k *Key) openMessage(image evidence.Image, b *protobundle.Bundle) (signed, 
 	}
 	if !k.key.verifies(c.message, c.signature) {
 		if another, of := k.signsAnother(m); another {
-			return signed{}, subjectMismatch(image.Digest(), "one of "+of)
+			return signed{}, subjectMismatch("a signature of ", image.Digest(), "one of "+of)
 		}
 		return signed{}, k.mismatch(k.byHint(b.GetVerificationMaterial()))
 	}

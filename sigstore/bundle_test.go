@@ -179,7 +179,7 @@ func FuzzBundle(f *testing.F) {
 	k, image := newKey(f, fixture.P256), app(f)
 	log := testca.New(f, testca.Options{})
 	strict, lax := signer(f, k, required(f, log)), signer(f, k, ignored)
-	for _, o := range []fixture.BundleOptions{{}, {MessageSignature: true}, {LogEntries: log.LogEntries()}, {OverPayload: true}, {Edit: twice}, {Edit: brokenEntry}} {
+	for _, o := range []fixture.BundleOptions{{}, {MessageSignature: true}, {LogEntries: log.LogEntries()}, {OverPayload: true}, {Edit: twice}, {Edit: brokenEntry}, {PredicateType: custom}, {PredicateType: custom, LogEntries: log.LogEntries()}} {
 		f.Add(bundled(f, image, k, o).Payload)
 	}
 	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{},"tlogEntries":[{}]},"dsseEnvelope":{}}`))
@@ -195,6 +195,19 @@ func FuzzBundle(f *testing.F) {
 		}
 		if _, err := lax.Verify(t.Context(), other, item); err == nil {
 			t.Fatal("want no signature of another image")
+		}
+		proof, stated := lax.VerifyStatement(t.Context(), target, item, custom)
+		if stated == nil && lenient == nil {
+			t.Fatal("want a signature or a statement, not both")
+		}
+		if stated == nil && !bytes.Contains(proof.Statement.Payload, []byte(image.Digest.Hex())) {
+			t.Fatalf("want a statement about the image, got %q", proof.Statement.Payload)
+		}
+		if _, err := strict.VerifyStatement(t.Context(), target, item, custom); err == nil && stated != nil {
+			t.Fatalf("want what the strict signer accepts accepted by the lenient one, got %v", stated)
+		}
+		if _, err := lax.VerifyStatement(t.Context(), other, item, custom); err == nil {
+			t.Fatal("want no statement about another image")
 		}
 	})
 }

@@ -16,39 +16,40 @@ import (
 )
 
 // checkBundleTime checks what testifies to a bundle's signature, log entries
-// and timestamps, and lets sigstore-go verify the whole once more.
-func (k *Key) checkBundleTime(b *protobundle.Bundle, c signed) error {
+// and timestamps, and lets sigstore-go verify the whole once more. It returns
+// when the signature was made, if something proves it.
+func (k *Key) checkBundleTime(b *protobundle.Bundle, c signed) (time.Time, error) {
 	if k.options.TransparencyLog == LogIgnored {
 		b.VerificationMaterial.TlogEntries = nil // not looked at, whatever it is
 	} else if len(b.GetVerificationMaterial().GetTlogEntries()) == 0 {
-		return &evidence.Problem{Reason: evidence.LogEntryMissing, Expected: "an entry in a transparency log", Got: "none"}
+		return time.Time{}, &evidence.Problem{Reason: evidence.LogEntryMissing, Expected: "an entry in a transparency log", Got: "none"}
 	}
 	entries, err := k.entries(b, c)
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	entity, err := bundle.NewBundle(b)
 	if err != nil {
-		return unsupported(err)
+		return time.Time{}, unsupported(err)
 	}
 	if err := k.checkWhole(entity, c.artifact); err != nil {
-		return err
+		return time.Time{}, err
 	}
 	times, err := k.loggedTimes(entity, entries)
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	tokens, err := entity.Timestamps()
 	if err != nil {
-		return malformed("timestamps", err)
+		return time.Time{}, malformed("timestamps", err)
 	}
 	stamped, err := k.checkTimestamps(tokens, c.signature)
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	times = append(times, stamped...)
 	if len(times) == 0 && anyWithoutTime(entries) {
-		return &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a timestamp beside an entry of Rekor v2, which has no time of its own", Got: "none"}
+		return time.Time{}, &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a timestamp beside an entry of Rekor v2, which has no time of its own", Got: "none"}
 	}
 	return k.checkTimes(times)
 }
@@ -57,6 +58,9 @@ func (k *Key) checkBundleTime(b *protobundle.Bundle, c signed) error {
 func (k *Key) entries(b *protobundle.Bundle, c signed) ([]*tlog.Entry, error) {
 	var entries []*tlog.Entry
 	for i, raw := range b.GetVerificationMaterial().GetTlogEntries() {
+		if n := parts(raw.GetCanonicalizedBody()); n > maxParts {
+			return nil, tooMany("parts of a log entry", maxParts, n)
+		}
 		if err := evidence.CheckJSON(raw.GetCanonicalizedBody()); err != nil {
 			return nil, badEntry("a log entry's body", "", err)
 		}
@@ -137,7 +141,7 @@ func (k *Key) checkWhole(entity *bundle.Bundle, artifact verify.ArtifactPolicyOp
 // loggedTimes returns the times that logs have signed. An entry's time without
 // a signed entry timestamp is nobody's word (TRUST R26).
 func (k *Key) loggedTimes(entity *bundle.Bundle, entries []*tlog.Entry) ([]time.Time, error) {
-	if len(entries) == 0 || (!k.options.expires() && !anyWithoutTime(entries)) {
+	if len(entries) == 0 {
 		return nil, nil
 	}
 	const trustSigned = true

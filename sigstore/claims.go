@@ -66,6 +66,6 @@ func quote(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-func subjectMismatch(want imageref.Digest, got string) error {
-	return &evidence.Problem{Reason: evidence.SubjectMismatch, Expected: "a signature of " + want.String(), Got: got}
+func subjectMismatch(what string, want imageref.Digest, got string) error {
+	return &evidence.Problem{Reason: evidence.SubjectMismatch, Expected: what + want.String(), Got: got}
 }

@@ -1,5 +1,6 @@
 // Package sigstore verifies what cosign and other Sigstore clients sign: simple
-// signing payloads and Sigstore bundles.
+// signing payloads, Sigstore bundles, and in-toto statements in bundles or in
+// envelopes of their own.
 //
 // A [Key] is a signer that holds a key. Everything that it trusts is given when
 // it is made; it opens no connection, reads no clock, and what it returns is

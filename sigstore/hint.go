@@ -21,6 +21,14 @@ func bySimple(annotations map[string]string) string {
 	return "a signature that the key does not verify"
 }
 
+// byEnvelope says who seems to have signed an envelope.
+func byEnvelope(annotations map[string]string, keyIDs []string) string {
+	if annotations[annotationCertificate] == "" && keyIDs[0] != "" {
+		return "a signature with key id " + quote(keyIDs[0]) + " (not verified)"
+	}
+	return bySimple(annotations)
+}
+
 // byCertificate says for whom a certificate seems to be.
 func byCertificate(der []byte) string {
 	c, err := x509.ParseCertificate(der)

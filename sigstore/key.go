@@ -18,15 +18,13 @@ import (
 )
 
 // Key is a signer that holds a private key of which we know the public half.
-// It implements [policy.Signer] and is safe for concurrent use.
+// It implements [policy.Attestor] and is safe for concurrent use.
 type Key struct {
 	key      publicKey
 	options  KeyOptions
 	id       policy.SignerID
 	material root.TrustedMaterial // the trusted root, and the key under any hint
 }
-
-var _ policy.Signer = (*Key)(nil)
 
 // NewKey returns the signer with the public key in pem: exactly one block
 // "PUBLIC KEY" or "RSA PUBLIC KEY" with an ECDSA key on P-256, P-384 or P-521,
@@ -106,44 +104,71 @@ func (k *Key) PerRepository() bool { return k.options.SignedReference == MatchRe
 // Verify decides whether item is a signature of the image by this key. The
 // context is not used: nothing here waits. A panic of a parser, which hostile
 // input may provoke, becomes an undecided problem (TRUST R48).
-func (k *Key) Verify(_ context.Context, image evidence.Image, item evidence.Item) (proof policy.Proof, err error) {
+func (k *Key) Verify(_ context.Context, image evidence.Image, item evidence.Item) (policy.Proof, error) {
+	return k.prove(item, func() (verdict, error) {
+		if err := checkInput(image, item); err != nil {
+			return verdict{}, err
+		}
+		switch item.Format {
+		case evidence.SimpleSigning:
+			return k.verifySimple(image, item)
+		case evidence.Bundle:
+			return k.verifyBundle(image, item, predicateSign)
+		case evidence.Notation, evidence.Envelope, evidence.Artifact:
+		}
+		return verdict{}, &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "a cosign signature or Sigstore bundle", Got: described(item.Format)}
+	})
+}
+
+// verdict is what was found to be signed.
+type verdict struct {
+	reference     string    // that was signed, if the format records one
+	made          time.Time // if something proves when
+	statement     []byte    // of an attestation
+	predicateType string    // of statement
+}
+
+// prove makes a proof or a problem of what verify returns.
+func (k *Key) prove(item evidence.Item, verify func() (verdict, error)) (proof policy.Proof, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			proof, err = policy.Proof{}, &evidence.Problem{Reason: evidence.Internal, Path: source(item), Err: fmt.Errorf("panic while verifying: %v", r)}
 		}
 	}()
-	reference, err := k.verify(image, item)
+	v, err := verify()
 	if err != nil {
 		p := *evidence.ProblemOf(err)
 		p.Path = source(item)
 		return policy.Proof{}, &p
 	}
-	return policy.Proof{
-		Identity: "key:" + k.key.fingerprint(), Who: k.Describe(), Source: source(item), Reference: reference,
-	}, nil
+	proof = policy.Proof{Identity: "key:" + k.key.fingerprint(), Who: k.Describe(), Source: source(item), Reference: v.reference, Time: v.made}
+	if v.statement != nil {
+		proof.Statement = policy.NewStatement(v.predicateType, v.statement)
+	}
+	return proof, nil
 }
 
-// verify returns the reference that was signed, if the format records one.
-func (k *Key) verify(image evidence.Image, item evidence.Item) (string, error) {
+func checkInput(image evidence.Image, item evidence.Item) error {
 	if image.Digest().IsZero() {
-		return "", &evidence.Problem{Reason: evidence.Internal, Expected: "an image with a digest", Got: "none"}
+		return &evidence.Problem{Reason: evidence.Internal, Expected: "an image with a digest", Got: "none"}
 	}
 	if len(item.Payload) > evidence.MaxSignatureBytes {
-		return "", tooMany("bytes", evidence.MaxSignatureBytes, len(item.Payload))
+		return tooMany("bytes", evidence.MaxSignatureBytes, len(item.Payload))
 	}
-	switch item.Format {
-	case evidence.SimpleSigning:
-		return k.verifySimple(image, item)
-	case evidence.Bundle:
-		return "", k.verifyBundle(image, item)
-	case evidence.Notation:
-	}
-	return "", &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "a cosign signature or Sigstore bundle", Got: "a " + item.Format.String()}
+	return nil
 }
 
 // source says where a signature is: "cosign signature sha256:…[0]".
 func source(item evidence.Item) string {
 	return fmt.Sprintf("%s %s[%d]", item.Format, item.Manifest, item.Layer)
+}
+
+// described is a format's name with its article.
+func described(f evidence.Format) string {
+	if f == evidence.Artifact {
+		return "an " + f.String()
+	}
+	return "a " + f.String()
 }
 
 // mismatch is the problem of a signature that is not by the key.

@@ -62,11 +62,14 @@ type KeyOptions struct {
 	// TrustedRoot holds the logs and timestamp authorities. It may be nil only
 	// if the log is ignored.
 	TrustedRoot *TrustedRoot
-	// SignedReference limits what the signature was made for. Bundles record no
-	// reference, so nothing but the zero value accepts them.
+	// SignedReference limits what the signature was made for. Bundles and
+	// attestations record no reference, so nothing but the zero value accepts
+	// them.
 	SignedReference SignedReference
 	// Annotations are names and values that must have been signed along, as
-	// cosign does with "sign -a". Others may be there too.
+	// cosign does with "sign -a". Others may be there too. No tool annotates
+	// attestations, so they count without; one whose subject is annotated must
+	// have these.
 	Annotations map[string]string
 	// NotBefore and NotAfter are when the key was in use; zero is unbounded.
 	// With either of them, a signature needs a proven time within (TRUST R26),

@@ -139,14 +139,35 @@ func hashesOf(key crypto.PublicKey) ([]crypto.Hash, error) {
 // ASN.1, RSA by PKCS #1 v1.5, or Ed25519 either pure or, as cosign signs,
 // pre-hashed (RFC 8032 §5.1: the two cannot be taken for each other).
 func (p publicKey) verifies(message, signature []byte) bool {
-	if len(signature) == 0 || len(signature) > maxSignature {
+	return p.whichVerifies(message, [][]byte{signature}) == 0
+}
+
+// whichVerifies returns the index of the first signature that verifies, or -1.
+// It hashes the message once for all.
+func (p publicKey) whichVerifies(message []byte, signatures [][]byte) int {
+	hashes := p.hashes
+	if _, is := p.key.(ed25519.PublicKey); is {
+		hashes = []crypto.Hash{crypto.SHA512}
+	}
+	sums := make([][]byte, len(hashes))
+	for i, h := range hashes {
+		sums[i] = sum(h, message)
+	}
+	return slices.IndexFunc(signatures, func(signature []byte) bool {
+		if len(signature) == 0 || len(signature) > maxSignature {
+			return false
+		}
+		if k, is := p.key.(ed25519.PublicKey); is {
+			return ed25519.Verify(k, message, signature) ||
+				ed25519.VerifyWithOptions(k, sums[0], signature, &ed25519.Options{Hash: crypto.SHA512}) == nil
+		}
+		for i, h := range hashes {
+			if p.verifiesSum(h, sums[i], signature) {
+				return true
+			}
+		}
 		return false
-	}
-	if k, is := p.key.(ed25519.PublicKey); is {
-		return ed25519.Verify(k, message, signature) ||
-			ed25519.VerifyWithOptions(k, sum(crypto.SHA512, message), signature, &ed25519.Options{Hash: crypto.SHA512}) == nil
-	}
-	return slices.ContainsFunc(p.hashes, func(h crypto.Hash) bool { return p.verifiesSum(h, sum(h, message), signature) })
+	})
 }
 
 // verifiesSum is verifies for a message of which the hash is known. Ed25519 is

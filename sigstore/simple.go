@@ -38,28 +38,29 @@ type simplePayload struct {
 // verifySimple verifies a simple-signing payload and returns the reference that
 // was signed. A certificate beside the signature is not looked at: the key
 // decides.
-func (k *Key) verifySimple(image evidence.Image, item evidence.Item) (string, error) {
+func (k *Key) verifySimple(image evidence.Image, item evidence.Item) (verdict, error) {
 	signature, err := base64.StdEncoding.DecodeString(item.Annotations[annotationSignature])
 	if err != nil || len(signature) == 0 {
-		return "", malformed("a signature in annotation "+annotationSignature, err)
+		return verdict{}, malformed("a signature in annotation "+annotationSignature, err)
 	}
 	if !k.key.verifies(item.Payload, signature) {
-		return "", k.mismatch(bySimple(item.Annotations))
+		return verdict{}, k.mismatch(bySimple(item.Annotations))
 	}
 	var p simplePayload
 	if err := evidence.DecodeJSON(item.Payload, &p); err != nil {
-		return "", malformed("a simple signing payload", err)
+		return verdict{}, malformed("a simple signing payload", err)
 	}
 	if err := checkSimple(image.Digest(), p); err != nil {
-		return "", err
+		return verdict{}, err
 	}
 	if err := k.checkAnnotations(p.Optional); err != nil {
-		return "", err
+		return verdict{}, err
 	}
 	if err := k.checkReference(image, p.Critical.Identity.Reference); err != nil {
-		return "", err
+		return verdict{}, err
 	}
-	return p.Critical.Identity.Reference, k.checkSimpleTime(item, signature)
+	made, err := k.checkSimpleTime(item, signature)
+	return verdict{reference: p.Critical.Identity.Reference, made: made}, err
 }
 
 // checkSimple binds a payload to the image (TRUST R21).
@@ -72,29 +73,31 @@ func checkSimple(image imageref.Digest, p simplePayload) error {
 		return malformed("critical.image.docker-manifest-digest", err)
 	}
 	if signed != image {
-		return subjectMismatch(image, "one of "+signed.String())
+		return subjectMismatch("a signature of ", image, "one of "+signed.String())
 	}
 	return nil
 }
 
 // checkSimpleTime checks what testifies to the signature: the log and
 // timestamps.
-func (k *Key) checkSimpleTime(item evidence.Item, signature []byte) error {
+func (k *Key) checkSimpleTime(item evidence.Item, signature []byte) (time.Time, error) {
 	var times []time.Time
 	if k.options.TransparencyLog != LogIgnored {
-		logged, err := k.checkSimpleLog(item.Annotations[annotationLogEntry], item.Payload, signature)
+		logged, err := k.checkLog(item.Annotations[annotationLogEntry], func(body []byte) error {
+			return k.checkBody(body, item.Payload, signature)
+		})
 		if err != nil {
-			return err
+			return time.Time{}, err
 		}
 		times = append(times, logged)
 	}
 	tokens, err := simpleTimestamps(item.Annotations[annotationTimestamp])
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	stamped, err := k.checkTimestamps(tokens, signature)
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	return k.checkTimes(append(times, stamped...))
 }

@@ -55,9 +55,10 @@ func badEntry(expected, got string, cause error) error {
 	return &evidence.Problem{Reason: evidence.LogEntryInvalid, Expected: expected, Got: got, Err: cause}
 }
 
-// checkSimpleLog verifies the log entry of a simple signing without asking the
-// log, and returns when the entry was integrated.
-func (k *Key) checkSimpleLog(annotation string, payload, signature []byte) (time.Time, error) {
+// checkLog verifies the log entry in cosign's annotation without asking the
+// log, and returns when the entry was integrated. bound checks what the entry's
+// body is of.
+func (k *Key) checkLog(annotation string, bound func(body []byte) error) (time.Time, error) {
 	if annotation == "" {
 		return time.Time{}, &evidence.Problem{Reason: evidence.LogEntryMissing, Expected: "an entry in a transparency log", Got: "none"}
 	}
@@ -68,7 +69,11 @@ func (k *Key) checkSimpleLog(annotation string, payload, signature []byte) (time
 	if err := k.checkPromise(a); err != nil {
 		return time.Time{}, err
 	}
-	if err := k.checkBody(a.Payload.Body, payload, signature); err != nil {
+	body, err := base64.StdEncoding.DecodeString(a.Payload.Body)
+	if err != nil {
+		return time.Time{}, badEntry("a log entry's body in base64", "", err)
+	}
+	if err := bound(body); err != nil {
 		return time.Time{}, err
 	}
 	return time.Unix(a.Payload.IntegratedTime, 0), nil
@@ -109,11 +114,7 @@ func withinLog(log *root.TransparencyLog, t time.Time) error {
 // checkBody binds the entry to the signature, the key and the payload (TRUST
 // R25; CVE-2022-23649, CVE-2026-22703): all three, for an entry of something
 // else by the same key proves nothing.
-func (k *Key) checkBody(encoded string, payload, signature []byte) error {
-	raw, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return badEntry("a log entry's body in base64", "", err)
-	}
+func (k *Key) checkBody(raw, payload, signature []byte) error {
 	var b logBody
 	if err := evidence.DecodeJSON(raw, &b); err != nil {
 		return badEntry("a log entry's body", "", err)
@@ -124,12 +125,8 @@ func (k *Key) checkBody(encoded string, payload, signature []byte) error {
 	if !bytes.Equal(b.Spec.Signature.Content, signature) {
 		return badEntry("an entry of this signature", "one of another signature", nil)
 	}
-	logged, err := keyInEntry(b.Spec.Signature.PublicKey.Content)
-	if err != nil {
-		return badEntry("an entry with a public key", "", err)
-	}
-	if !k.key.equal(logged) {
-		return badEntry("an entry of "+k.Describe(), "one of another key", nil)
+	if err := k.checkLoggedKey(b.Spec.Signature.PublicKey.Content); err != nil {
+		return err
 	}
 	return checkLoggedHash(b.Spec.Data.Hash.Algorithm, b.Spec.Data.Hash.Value, payload)
 }

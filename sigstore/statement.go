@@ -1,6 +1,7 @@
 package sigstore
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -16,6 +17,10 @@ const (
 	// maxSubjects and maxDigests bound a statement (TRUST R1; CVE-2024-45395).
 	maxSubjects = 1024
 	maxDigests  = 32
+	// maxSubjectParts bounds what reading subjects costs, before they are
+	// counted: the commas between them and within. It is what subjects and
+	// digests within bounds come to.
+	maxSubjectParts = maxSubjects * maxDigests
 )
 
 // statementTypes are the versions of in-toto statements (in-toto attestation
@@ -23,9 +28,17 @@ const (
 var statementTypes = [...]string{"https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"}
 
 type statement struct {
-	Type          string    `json:"_type"`
-	Subject       []subject `json:"subject"`
-	PredicateType string    `json:"predicateType"`
+	Type          string
+	Subject       []subject
+	PredicateType string
+}
+
+// statementDocument leaves the predicate alone, and the subjects until they are
+// counted.
+type statementDocument struct {
+	Type          string          `json:"_type"`
+	Subject       json.RawMessage `json:"subject"`
+	PredicateType string          `json:"predicateType"`
 }
 
 type subject struct {
@@ -35,12 +48,21 @@ type subject struct {
 }
 
 func parseStatement(payload []byte) (statement, error) {
-	var s statement
-	if err := evidence.DecodeJSON(payload, &s); err != nil {
+	var d statementDocument
+	if err := evidence.DecodeJSON(payload, &d); err != nil {
 		return statement{}, malformed("an in-toto statement", err)
 	}
+	s := statement{Type: d.Type, PredicateType: d.PredicateType}
 	if !slices.Contains(statementTypes[:], s.Type) {
 		return statement{}, &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "an in-toto statement", Got: "type " + quote(s.Type)}
+	}
+	if n := parts(d.Subject); n > maxSubjectParts {
+		return statement{}, tooMany("parts of subjects", maxSubjectParts, n)
+	}
+	if len(d.Subject) > 0 {
+		if err := evidence.DecodeJSON(d.Subject, &s.Subject); err != nil {
+			return statement{}, malformed("an in-toto statement", err)
+		}
 	}
 	if n := len(s.Subject); n > maxSubjects {
 		return statement{}, tooMany("subjects", maxSubjects, n)
@@ -53,16 +75,23 @@ func parseStatement(payload []byte) (statement, error) {
 	return s, nil
 }
 
+// signs reports whether the statement is an image's signature.
+func (s statement) signs() bool { return s.PredicateType == predicateSign }
+
 // checkType tells a signature from other statements about an image: what a
-// build or a scanner says is no release (TRUST R23).
-func (s statement) checkType() error {
-	if s.PredicateType == predicateSign {
+// build or a scanner says is no release, nor is a release what a scanner says
+// (TRUST R23). want is predicateSign for a signature.
+func (s statement) checkType(want string) error {
+	switch {
+	case s.PredicateType == want:
 		return nil
+	case want == predicateSign:
+		return &evidence.Problem{
+			Reason: evidence.UnsupportedEvidence, Expected: "a signature, predicate type " + quote(predicateSign),
+			Got: "an attestation of type " + quote(s.PredicateType) + ", which is no signature",
+		}
 	}
-	return &evidence.Problem{
-		Reason: evidence.UnsupportedEvidence, Expected: "a signature, predicate type " + quote(predicateSign),
-		Got: "an attestation of type " + quote(s.PredicateType) + ", which is no signature",
-	}
+	return notAttested(want, "one of type "+quote(s.PredicateType))
 }
 
 // subject returns the subject that is the image (TRUST R21).
@@ -79,7 +108,11 @@ func (s statement) subject(image imageref.Digest) (subject, error) {
 	if n := len(s.Subject) - 1; n > 0 {
 		got += fmt.Sprintf(" and %d more", n)
 	}
-	return subject{}, subjectMismatch(image, got)
+	what := "a statement about "
+	if s.signs() {
+		what = "a signature of "
+	}
+	return subject{}, subjectMismatch(what, image, got)
 }
 
 func (s subject) describe(algorithm string) string {

@@ -3,6 +3,7 @@ package sigstore
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/digitorus/pkcs7"
@@ -18,8 +19,9 @@ const maxTimestamps = 32
 
 // checkTimestamps verifies every timestamp whose authority is in the trusted
 // root and returns the times that they prove (TRUST R26). Those of other
-// authorities prove nothing and are passed over.
-func (k *Key) checkTimestamps(tokens [][]byte, signature []byte) ([]time.Time, error) {
+// authorities prove nothing and are passed over. A timestamp is of one of the
+// messages: the signature, or what holds it.
+func (k *Key) checkTimestamps(tokens [][]byte, messages ...[]byte) ([]time.Time, error) {
 	if len(tokens) > maxTimestamps {
 		return nil, tooMany("timestamps", maxTimestamps, len(tokens))
 	}
@@ -32,7 +34,7 @@ func (k *Key) checkTimestamps(tokens [][]byte, signature []byte) ([]time.Time, e
 	}
 	var times []time.Time
 	for _, token := range tokens {
-		t, err := checkTimestamp(authorities, token, signature)
+		t, err := checkTimestamp(authorities, token, messages)
 		if err != nil {
 			return nil, &evidence.Problem{Reason: evidence.TimestampInvalid, Expected: "a timestamp of this signature by an authority of the trusted root", Err: err}
 		}
@@ -45,14 +47,16 @@ func (k *Key) checkTimestamps(tokens [][]byte, signature []byte) ([]time.Time, e
 
 // checkTimestamp returns the time that a token proves; zero if it is by an
 // authority that is not among those given.
-func checkTimestamp(authorities []root.TimestampingAuthority, token, signature []byte) (time.Time, error) {
+func checkTimestamp(authorities []root.TimestampingAuthority, token []byte, messages [][]byte) (time.Time, error) {
 	var failed error
 	for _, authority := range authorities {
-		stamped, err := authority.Verify(token, signature)
-		if err == nil {
-			return stamped.Time, nil
+		for _, message := range messages {
+			stamped, err := authority.Verify(token, message)
+			if err == nil {
+				return stamped.Time, nil
+			}
+			failed = err
 		}
-		failed = err
 	}
 	issuers, err := issuersOf(token)
 	if err != nil {
@@ -112,23 +116,23 @@ func issuedWithin(authority root.TimestampingAuthority, issuers [][]byte) bool {
 }
 
 // checkTimes compares the proven times with the key's own validity (TRUST R26;
-// CVE-2026-54787).
-func (k *Key) checkTimes(times []time.Time) error {
-	if !k.options.expires() {
-		return nil
+// CVE-2026-54787) and returns the earliest; zero if there is none.
+func (k *Key) checkTimes(times []time.Time) (time.Time, error) {
+	if len(times) == 0 && !k.options.expires() {
+		return time.Time{}, nil
 	}
 	if len(times) == 0 {
-		return &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a proven time for a key that is valid for a limited time", Got: "none"}
+		return time.Time{}, &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a proven time for a key that is valid for a limited time", Got: "none"}
 	}
 	v := keyVerifier{notBefore: k.options.NotBefore, notAfter: k.options.NotAfter}
 	for _, t := range times {
 		if !v.ValidAtTime(t) {
-			return &evidence.Problem{
+			return time.Time{}, &evidence.Problem{
 				Reason:   evidence.TimestampInvalid,
 				Expected: fmt.Sprintf("a time from %q to %q, when the key was valid", instant(v.notBefore), instant(v.notAfter)),
 				Got:      instant(t),
 			}
 		}
 	}
-	return nil
+	return slices.MinFunc(times, time.Time.Compare), nil
 }

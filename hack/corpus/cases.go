@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/bonafide-dev/bonafide/internal/fixture"
@@ -15,7 +16,7 @@ const (
 )
 
 func cases() []corpusCase {
-	return append(cosignCases(), append(notationCases(), negativeCases()...)...)
+	return slices.Concat(cosignCases(), attestationCases(), notationCases(), negativeCases())
 }
 
 func allowed(key string) fixture.Check {

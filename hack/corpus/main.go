@@ -64,7 +64,7 @@ type workshop struct {
 
 // keyKinds are the keys by file name.
 var keyKinds = map[string]fixture.KeyKind{
-	"release": fixture.P256, "security": fixture.P256, "stranger": fixture.P256,
+	"release": fixture.P256, "security": fixture.P256, "stranger": fixture.P256, "builder": fixture.P256, "auditor": fixture.P256,
 	"p384": fixture.P384, "p521": fixture.P521, "rsa2048": fixture.RSA2048, "rsa4096": fixture.RSA4096, "ed25519": fixture.Ed25519,
 }
 

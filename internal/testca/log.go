@@ -23,7 +23,9 @@ const (
 
 	kindHashedRekord = "hashedrekord"
 	kindDSSE         = "dsse"
+	kindInToto       = "intoto"
 	kindVersion      = "0.0.1"
+	inTotoVersion    = "0.0.2"
 )
 
 // EntryOptions make a log entry wrong. The zero EntryOptions makes one that
@@ -41,8 +43,12 @@ type EntryOptions struct {
 	PublicPEM []byte
 	Signature []byte
 	Message   []byte // whose digest is logged; for a DSSE envelope its payload
+	Envelope  []byte // whose digest is logged
 
-	Kind string // "hashedrekord" or "dsse"; default dsse for an envelope
+	Kind    string // "hashedrekord", "dsse" or "intoto"; default dsse for an envelope
+	Version string // of the kind; default 0.0.2 for intoto, which has 0.0.1 too, else 0.0.1
+	// Edit changes the entry's spec. It may be nil.
+	Edit func(spec map[string]any)
 
 	Log          *Sigstore // another log's key signs the entry under this one's ID
 	BreakPromise bool      // the signed entry timestamp is over another time
@@ -112,7 +118,17 @@ func (s *Sigstore) Entry(signed fixture.Signed, o EntryOptions) (*protorekor.Tra
 	if o.Of != nil {
 		signed = *o.Of
 	}
-	body, kind, err := o.body(signed)
+	if o.Kind == "" {
+		if o.Kind = kindHashedRekord; signed.Envelope != nil {
+			o.Kind = kindDSSE
+		}
+	}
+	if o.Version == "" {
+		if o.Version = kindVersion; o.Kind == kindInToto {
+			o.Version = inTotoVersion
+		}
+	}
+	body, err := o.body(signed)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +144,7 @@ func (s *Sigstore) Entry(signed fixture.Signed, o EntryOptions) (*protorekor.Tra
 	}
 	entry := &protorekor.TransparencyLogEntry{
 		LogIndex: o.Index, LogId: &protocommon.LogId{KeyId: s.logID},
-		KindVersion: &protorekor.KindVersion{Kind: kind, Version: kindVersion}, IntegratedTime: o.Time.Unix(), CanonicalizedBody: body,
+		KindVersion: &protorekor.KindVersion{Kind: o.Kind, Version: o.Version}, IntegratedTime: o.Time.Unix(), CanonicalizedBody: body,
 	}
 	if !o.NoPromise {
 		if entry.InclusionPromise, err = s.promise(signer, entry, o.BreakPromise); err != nil {
@@ -145,7 +161,7 @@ func (s *Sigstore) Entry(signed fixture.Signed, o EntryOptions) (*protorekor.Tra
 
 // body returns the entry's canonical JSON: members sorted, no white space
 // (RFC 8785), which encoding/json writes for maps of plain ASCII.
-func (o EntryOptions) body(signed fixture.Signed) (body []byte, kind string, err error) {
+func (o EntryOptions) body(signed fixture.Signed) ([]byte, error) {
 	verifier := signed.PublicPEM
 	if signed.Certificate != nil {
 		verifier = signed.Certificate
@@ -156,41 +172,52 @@ func (o EntryOptions) body(signed fixture.Signed) (body []byte, kind string, err
 	if o.Signature != nil {
 		signed.Signature = o.Signature
 	}
-	kind = o.Kind
-	if kind == "" {
-		if kind = kindHashedRekord; signed.Envelope != nil {
-			kind = kindDSSE
-		}
+	if o.Envelope != nil {
+		signed.Envelope = o.Envelope
+	}
+	if o.Message != nil {
+		signed.Message, signed.Payload = o.Message, o.Message
 	}
 	var spec map[string]any
-	switch kind {
+	switch o.Kind {
 	case kindHashedRekord:
-		message := signed.Message
-		if o.Message != nil {
-			message = o.Message
-		}
 		spec = map[string]any{
-			"data":      map[string]any{"hash": hashed(signed.Hash, message)},
+			"data":      map[string]any{"hash": hashed(signed.Hash, signed.Message)},
 			"signature": map[string]any{"content": signed.Signature, "publicKey": map[string]any{"content": verifier}},
 		}
 	case kindDSSE:
-		payload := signed.Payload
-		if o.Message != nil {
-			payload = o.Message
-		}
 		spec = map[string]any{
 			"envelopeHash": hashed(crypto.SHA256, signed.Envelope),
-			"payloadHash":  hashed(crypto.SHA256, payload),
+			"payloadHash":  hashed(crypto.SHA256, signed.Payload),
 			"signatures":   []any{map[string]any{"signature": signed.Signature, "verifier": verifier}},
 		}
+	case kindInToto:
+		spec = o.inToto(signed, verifier)
 	default:
-		return nil, "", fmt.Errorf("expected a known kind of entry, got %q", kind)
+		return nil, fmt.Errorf("expected a known kind of entry, got %q", o.Kind)
 	}
-	body, err = json.Marshal(map[string]any{"apiVersion": kindVersion, "kind": kind, "spec": spec})
+	if o.Edit != nil {
+		o.Edit(spec)
+	}
+	body, err := json.Marshal(map[string]any{"apiVersion": o.Version, "kind": o.Kind, "spec": spec})
 	if err != nil {
-		return nil, "", fmt.Errorf("write an entry's body: %w", err)
+		return nil, fmt.Errorf("write an entry's body: %w", err)
 	}
-	return body, kind, nil
+	return body, nil
+}
+
+// inToto returns the spec of an entry of kind intoto: version 0.0.1 holds the
+// hash of the envelope, 0.0.2 its signatures too.
+func (o EntryOptions) inToto(signed fixture.Signed, verifier []byte) map[string]any {
+	content := map[string]any{"hash": hashed(crypto.SHA256, signed.Envelope), "payloadHash": hashed(crypto.SHA256, signed.Payload)}
+	if o.Version == kindVersion {
+		return map[string]any{"content": content, "publicKey": verifier}
+	}
+	content["envelope"] = map[string]any{
+		"payloadType": fixture.PayloadTypeInToto,
+		"signatures":  []any{map[string]any{"publicKey": verifier, "sig": []byte(base64.StdEncoding.EncodeToString(signed.Signature))}},
+	}
+	return map[string]any{"content": content}
 }
 
 func hashed(hash crypto.Hash, content []byte) map[string]any {

@@ -94,6 +94,7 @@ func TestLogEntries(t *testing.T) {
 		want    error
 	}{
 		"Envelope":         {reason: "The zero options log a DSSE envelope.", entries: s.LogEntries()},
+		"InToto":           {reason: "Earlier versions of cosign log envelopes so.", entries: s.LogEntries(testca.EntryOptions{Kind: "intoto"})},
 		"Message":          {reason: "The zero options log a message signature.", entries: s.LogEntries(), message: true},
 		"PromiseAlone":     {reason: "A bundle needs the inclusion proof.", entries: s.LogEntries(testca.EntryOptions{NoProof: true}), want: errRefused},
 		"ProofAlone":       {reason: "Without a signed entry timestamp no time is proven.", entries: s.LogEntries(testca.EntryOptions{NoPromise: true}), want: errRefused},
