@@ -15,6 +15,7 @@ type tasks struct {
 	statements []statementTask
 	attestors  map[statementTask]policy.Attestor
 	artifacts  []artifactTask // by type
+	lists      bool           // something is decided over all that there is
 }
 
 // statementTask asks for statements of one type by one signer.
@@ -58,6 +59,7 @@ func withSigner(all []policy.Signer, s policy.Signer) []policy.Signer {
 }
 
 func (t *tasks) attestation(a policy.Attestation) {
+	t.lists = t.lists || a.Quantifier != policy.Any
 	for _, s := range a.Signers {
 		attestor, is := s.Signer.(policy.Attestor)
 		task := statementTask{s.Signer.ID(), a.Type}
@@ -70,6 +72,7 @@ func (t *tasks) attestation(a policy.Attestation) {
 }
 
 func (t *tasks) artifact(a policy.Artifact) {
+	t.lists = t.lists || a.Quantifier != policy.Any
 	i := slices.IndexFunc(t.artifacts, func(o artifactTask) bool { return o.artifactType == a.Type })
 	if i < 0 {
 		i = len(t.artifacts)

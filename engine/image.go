@@ -75,7 +75,7 @@ type work struct {
 	problems    []*evidence.Problem             // of the evidence as a whole
 	whole       bool                            // the evidence is all that there is
 	credentials string                          // identity of what the registry is read with, once it is open
-	private     bool                            // what statements say is not for this caller (TRUST R36)
+	operators   operators                       // of the registry, if it tells
 }
 
 func (w *work) step(name, detail string) {
@@ -128,9 +128,13 @@ func (w *work) evaluate(ctx context.Context, p selected, final bool) policy.Find
 	}
 	return policy.Evaluate(ctx, p.require, policy.Input{
 		Facts: facts{work: w, before: final && p.OnUndecided == policy.AllowIfProvenBefore},
-		Image: w.decision.Reference, Digest: w.decision.Digest, Request: w.request.Request, Now: w.engine.options.Now(), Private: w.private,
+		Image: w.decision.Reference, Digest: w.decision.Digest, Request: w.request.Request, Now: w.engine.options.Now(), Private: w.private(),
 	})
 }
+
+// private reports that what statements say is not for this caller: the
+// operator's credentials read it (TRUST R36).
+func (w *work) private() bool { return w.operators != nil && w.operators.OperatorCredentials() }
 
 func undecided(p *evidence.Problem) policy.Finding {
 	return policy.Finding{Path: "require", Outcome: policy.Undecided, Problems: []*evidence.Problem{p}}

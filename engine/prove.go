@@ -11,6 +11,11 @@ import (
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
+// operators is what a source may tell about the credentials that it reads with:
+// that they are the operator's, rather than the puller's own. Until one of them
+// was accepted it may say so to be safe.
+type operators interface{ OperatorCredentials() bool }
+
 // access is a registry as one puller sees it.
 type access struct {
 	source      evidence.Source
@@ -43,14 +48,15 @@ func (w *work) prove(ctx context.Context) {
 			return
 		}
 	}
-	set, err := w.gather(ctx, *a, w.need(false), nil)
+	// What decides over a whole list wants all of it at once.
+	set, err := w.gather(ctx, *a, w.need(w.tasks.lists), nil)
 	if err != nil {
 		w.failed = evidence.ProblemOf(err)
 		w.fail()
 		return
 	}
-	w.verify(ctx, *a, set, false)
-	if !set.Partial || w.satisfied(ctx) {
+	w.verify(ctx, *a, set, w.tasks.lists)
+	if w.tasks.lists || !set.Partial || w.satisfied(ctx) {
 		return
 	}
 	more, err := w.gather(ctx, *a, w.need(true), &set)
@@ -103,9 +109,7 @@ func (w *work) open(ctx context.Context) (*access, bool) {
 		return nil, false
 	}
 	w.credentials = credentials
-	if operators, is := source.(interface{ OperatorCredentials() bool }); is {
-		w.private = operators.OperatorCredentials()
-	}
+	w.operators, _ = source.(operators)
 	return &access{source: remembered{Source: source, engine: w.engine}, credentials: credentials}, true
 }
 
@@ -159,7 +163,9 @@ func (e *Engine) fetchTag(ctx context.Context, a access, key tagKey, ref imagere
 func (w *work) need(exhaustive bool) evidence.Need {
 	need := evidence.Need{Exhaustive: exhaustive}
 	for _, s := range w.tasks.signers {
-		if w.known[s.ID()].Outcome != policy.Allowed {
+		// Beside claims one need serves all requests, whatever is remembered of
+		// signatures: the list that it finds is remembered under it.
+		if w.tasks.claims() || w.known[s.ID()].Outcome != policy.Allowed {
 			need = need.Union(s.Need())
 		}
 	}
