@@ -18,7 +18,7 @@ func pure() []string { return []string{"engine", "evidence", "policy"} }
 // heavy are prefixes of what the pure packages must not link.
 func heavy() []string {
 	return []string{
-		"github.com/google/go-containerregistry", "github.com/notaryproject/", "github.com/sigstore/", "k8s.io/", "oras.land/",
+		"github.com/google/cel-go", "github.com/google/go-containerregistry", "github.com/notaryproject/", "github.com/sigstore/", "k8s.io/", "oras.land/",
 	}
 }
 

@@ -19,6 +19,15 @@ type Dialect interface {
 	Policies(Document, Material) ([]policy.Policy, error)
 }
 
+// Linker is a Dialect whose documents refer to each other by name.
+type Linker interface {
+	Dialect
+	// Link returns the dialect as it reads these documents, which are all that
+	// there are of its kinds, in order. It must not change the Linker, and what is
+	// wrong with a document is an error of Policies for that document.
+	Link(documents []Document) Dialect
+}
+
 // Loader turns documents into policies. The zero Loader reads none.
 type Loader struct {
 	// Dialects are asked in order; no two may read one kind.
@@ -46,6 +55,7 @@ func (l Loader) Load(documents []Document) ([]policy.Policy, Objects, error) {
 		objects.all[objectID{object.Kind, object.Namespace, object.Name}] = object
 	}
 	material := fileMaterial{Objects: objects, read: l.ReadFile}
+	l.Dialects = linked(l.Dialects, documents)
 	var policies []policy.Policy
 	for _, d := range documents {
 		if slices.Contains(materialKinds(), d.Kind) {
@@ -56,6 +66,25 @@ func (l Loader) Load(documents []Document) ([]policy.Policy, Objects, error) {
 		policies = append(policies, found...)
 	}
 	return policies, objects, failed.Err()
+}
+
+// linked shows the documents to the dialects that want to see them together.
+func linked(dialects []Dialect, documents []Document) []Dialect {
+	all := slices.Clone(dialects)
+	for i, d := range all {
+		linker, is := d.(Linker)
+		if !is {
+			continue
+		}
+		var own []Document
+		for _, document := range documents {
+			if slices.Contains(d.Kinds(), document.Kind) {
+				own = append(own, document)
+			}
+		}
+		all[i] = linker.Link(own)
+	}
+	return all
 }
 
 func (l Loader) policies(d Document, material Material) ([]policy.Policy, error) {
@@ -109,7 +138,7 @@ func duplicates(documents []Document) Errors {
 		if !grouped {
 			group = "" // the core group has a version alone
 		}
-		id := identity{group, d.Kind.Kind, d.Namespace, d.Name}
+		id := identity{group, d.Kind.Kind, namespaceOf(d), d.Name}
 		if other, twice := first[id]; twice {
 			failed = append(failed, d.Errorf("metadata.name", "%s %q is already in %s", clip(d.Kind.Kind), clip(d.Name), other.Place()))
 			continue

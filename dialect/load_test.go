@@ -202,3 +202,61 @@ func TestReadFilesErrors(t *testing.T) {
 		t.Errorf("expected no files of no paths, got %v, %v", files, err)
 	}
 }
+
+// linking is a dialect whose documents know of each other.
+type linking struct {
+	sampleDialect
+
+	seen []string
+}
+
+func (d linking) Link(documents []dialect.Document) dialect.Dialect {
+	for _, document := range documents {
+		d.seen = append(d.seen, document.Name)
+	}
+	return d
+}
+
+func (d linking) Policies(document dialect.Document, _ dialect.Material) ([]policy.Policy, error) {
+	return []policy.Policy{{Origin: policy.Origin{Name: document.Name + " sees " + strings.Join(d.seen, " ")}, Require: policy.All{}}}, nil
+}
+
+// TestObjectsWithoutNamespaceAreInDefault: where kubectl would put them, and
+// nowhere twice.
+func TestObjectsWithoutNamespaceAreInDefault(t *testing.T) {
+	const keys = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: keys%s}\ndata: {a: b}\n"
+	_, objects, err := load(t, fmt.Sprintf(keys, ""), sampleDialect{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := objects.ConfigMap("default", "keys"); err != nil || o.Namespace != "default" {
+		t.Errorf("want it in namespace default, got %+v, %v", o, err)
+	}
+	if _, _, err := load(t, fmt.Sprintf(keys, "")+"---\n"+fmt.Sprintf(keys, ", namespace: default"), sampleDialect{}); err == nil {
+		t.Error("the same object with and without its namespace: want an error, got none")
+	}
+}
+
+// TestLinkerSeesItsDocuments: all documents of its kinds, no others, and anew
+// for each load.
+func TestLinkerSeesItsDocuments(t *testing.T) {
+	text := sampleKind + "---\n" + strings.Replace(sampleKind, "name: s", "name: r", 1) + "---" + secrets
+	loader := dialect.Loader{Dialects: []dialect.Dialect{linking{}}}
+	for range 2 {
+		documents, err := dialect.Parse("f.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		policies, _, err := loader.Load(documents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, p := range policies {
+			got = append(got, p.Origin.Name)
+		}
+		if diff := cmp.Diff([]string{"s sees s r", "r sees s r"}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package dialect
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Material finds what a policy refers to. Implementations are safe for
@@ -81,13 +82,20 @@ type configMapDocument struct {
 	BinaryData map[string][]byte `json:"binaryData"`
 }
 
+// defaultNamespace is where kubectl puts an object that names none.
+const defaultNamespace = "default"
+
+func namespaceOf(d Document) string {
+	if d.Namespace == "" && slices.Contains(materialKinds(), d.Kind) {
+		return defaultNamespace
+	}
+	return d.Namespace
+}
+
 // readObject decodes a Secret or ConfigMap. As in Kubernetes stringData wins
 // over data, and a ConfigMap has no name in both of its maps.
 func readObject(d Document) (Object, error) {
-	if d.Namespace == "" {
-		return Object{}, Errors{d.Errorf("metadata.namespace", "expected the namespace of the %s, got none", d.Kind.Kind)}
-	}
-	o := Object{Kind: d.Kind.Kind, Namespace: d.Namespace, Name: d.Name, Place: d.Place(), Data: make(map[string][]byte)}
+	o := Object{Kind: d.Kind.Kind, Namespace: namespaceOf(d), Name: d.Name, Place: d.Place(), Data: make(map[string][]byte)}
 	if d.Kind.Kind == "Secret" {
 		var s secretDocument
 		if err := d.Decode(&s); err != nil {

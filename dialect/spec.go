@@ -38,6 +38,11 @@ type NotationSpec struct {
 	Level             string            // strict or permissive
 	Override          map[string]string // check to action, as a trust policy writes them
 	VerifyTimestamp   string            // always, afterCertExpiry or empty: the default
+	// AdmitNotEnforced also accepts signatures of which the level enforces no more
+	// than the integrity: a signature by anybody. Level may then be audit, and
+	// Override may log the authenticity. It is for the dialects of the Notary
+	// Project alone (TRUST R29); what is admitted by it carries a note.
+	AdmitNotEnforced bool
 	// Plugins are the verification plugins that a signature may call for
 	// (TRUST R30).
 	Plugins []PluginSpec
@@ -51,7 +56,8 @@ type PluginSpec struct {
 	// Replaces are the checks that the plugin's answer replaces rather than adds
 	// to: trustedIdentity, revocation.
 	Replaces []string
-	// Config is handed to the plugin.
+	// Config is handed to the plugin; nil: what the operator has for the
+	// executable of this name and digest, if anything.
 	Config map[string]string
 }
 

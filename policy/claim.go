@@ -30,48 +30,52 @@ type Stated struct {
 func (e evaluation) claim(c Claim, kind string, known Stated, path string) Finding {
 	f := Finding{Path: path, Where: c.Where, Expected: c.expected(kind)}
 	open := slices.ContainsFunc(known.Problems, (*evidence.Problem).Undecided)
-	met, unmet := e.meet(c, known.Proofs)
-	switch {
-	case len(known.Proofs) == 0:
-		return f.without(known.Problems, open, evidence.NotAttested, "none")
-	case c.Quantifier == Any && len(met) > 0:
-		return f.with(met)
-	case c.Quantifier == Any:
-		f.Outcome = Denied
-		if open || undecidedAmong(unmet) {
-			f.Outcome = Undecided
-			unmet = append(unmet, known.Problems...)
-		}
-		f.Problems = unmet
-		return f
-	case c.Quantifier == Newest:
-		return e.newest(c, f, known, open)
+	if len(known.Proofs) == 0 {
+		return f.nothing(c, known, open)
 	}
-	return everyOf(c, f, known, met, unmet, open)
+	switch c.Quantifier {
+	case Any:
+		return e.any(c, f, known, open)
+	case Newest:
+		return e.newest(c, f, known, open)
+	case Every, EveryFound:
+	}
+	return e.every(c, f, known, open)
 }
 
-// everyOf decides a claim over all statements: one that fails decides, and
-// nothing is proven by a list that may be incomplete (TRUST R5).
-func everyOf(c Claim, f Finding, known Stated, met []Proof, unmet []*evidence.Problem, open bool) Finding {
-	switch {
-	case len(unmet) > 0 && !undecidedAmong(unmet):
-		f.Outcome, f.Problems = Denied, unmet
-	case c.Quantifier == EveryFound && known.Unsigned > 0:
-		return f.without(known.Problems, open, evidence.NotAttested, fmt.Sprintf("%d that nobody who counts has signed", known.Unsigned))
-	case len(unmet) > 0:
-		f.Outcome, f.Problems = Undecided, unmet
-	case open || !known.Whole:
-		return f.without(known.Problems, true, evidence.LimitExceeded, "a list that may be incomplete")
-	default:
-		return f.with(met)
+// any decides by what was seen: one statement suffices.
+func (e evaluation) any(c Claim, f Finding, known Stated, open bool) Finding {
+	met, unmet := e.meet(c, known.Proofs)
+	if len(met) > 0 {
+		return e.with(f, met)
+	}
+	f.Outcome, f.Problems = Denied, unmet
+	if open || undecidedAmong(unmet) {
+		f.Outcome, f.Problems = Undecided, undecidedFirst(slices.Concat(unmet, known.Problems))
 	}
 	return f
+}
+
+// every decides over all statements.
+func (e evaluation) every(c Claim, f Finding, known Stated, open bool) Finding {
+	met, unmet := e.meet(c, known.Proofs)
+	switch {
+	case failedAmong(unmet):
+		return f.failing(unmet)
+	case c.Quantifier == EveryFound && known.Unsigned > 0:
+		return f.without(known.Problems, open, known.unsigned())
+	case len(unmet) > 0:
+		return f.failing(unmet)
+	case open || !known.Whole:
+		return f.incomplete(known)
+	}
+	return e.with(f, met)
 }
 
 // newest decides by the statement with the latest proven time.
 func (e evaluation) newest(c Claim, f Finding, known Stated, open bool) Finding {
 	if open || !known.Whole {
-		return f.without(known.Problems, true, evidence.LimitExceeded, "a list that may be incomplete")
+		return f.incomplete(known)
 	}
 	latest := known.Proofs[0]
 	for _, p := range known.Proofs {
@@ -90,26 +94,94 @@ func (e evaluation) newest(c Claim, f Finding, known Stated, open bool) Finding 
 	same := slices.DeleteFunc(slices.Clone(known.Proofs), func(p Proof) bool { return !p.Time.Equal(latest.Time) })
 	met, unmet := e.meet(c, same)
 	if len(unmet) > 0 {
-		f.Outcome, f.Problems = Denied, unmet
-		if undecidedAmong(unmet) {
-			f.Outcome = Undecided
-		}
-		return f
+		return f.failing(unmet)
 	}
-	return f.with(met)
+	return e.with(f, met)
+}
+
+// failing is the finding of a claim that every one of some statements must
+// meet: one that fails decides, whatever is open.
+func (f Finding) failing(unmet []*evidence.Problem) Finding {
+	f.Outcome = Undecided
+	if failedAmong(unmet) {
+		f.Outcome = Denied
+	}
+	for _, p := range unmet {
+		if p.Undecided() == (f.Outcome == Undecided) { // what did not decide explains nothing
+			f.Problems = append(f.Problems, p)
+		}
+	}
+	return f
+}
+
+// incomplete is the finding of a claim about all statements where there may be
+// more: nothing is proven by a list that may be incomplete (TRUST R5).
+func (f Finding) incomplete(known Stated) Finding {
+	f.Outcome, f.Problems = Undecided, slices.Clone(known.Problems)
+	if !known.Whole {
+		f.Problems = append([]*evidence.Problem{{
+			Reason: evidence.LimitExceeded, Expected: f.Expected, Got: "a list that may be incomplete",
+		}}, f.Problems...)
+	}
+	return f
+}
+
+func failedAmong(problems []*evidence.Problem) bool {
+	return slices.ContainsFunc(problems, func(p *evidence.Problem) bool { return !p.Undecided() })
+}
+
+// undecidedFirst puts what leaves a claim open in front of the rest.
+func undecidedFirst(problems []*evidence.Problem) []*evidence.Problem {
+	var open, rest []*evidence.Problem
+	for _, p := range problems {
+		if p.Undecided() {
+			open = append(open, p)
+			continue
+		}
+		rest = append(rest, p)
+	}
+	return append(open, rest...)
 }
 
 func undecidedAmong(problems []*evidence.Problem) bool {
 	return slices.ContainsFunc(problems, (*evidence.Problem).Undecided)
 }
 
-func (f Finding) with(proofs []Proof) Finding {
+// with is the finding of a claim that statements satisfy.
+func (e evaluation) with(f Finding, proofs []Proof) Finding {
 	f.Outcome, f.Proofs = Allowed, proofs
+	if !e.in.Private {
+		return f
+	}
+	f.Proofs = slices.Clone(proofs)
+	for i := range f.Proofs { // what statements say is not for this caller (TRUST R36)
+		if s := f.Proofs[i].Statement; s != nil {
+			f.Proofs[i].Statement = &Statement{Type: s.Type, member: s.member}
+		}
+	}
 	return f
 }
 
+// nothing is the finding of a claim of which no statement is verified. Any
+// decides on what was seen; the others cannot where there may be more (TRUST
+// R5).
+func (f Finding) nothing(c Claim, known Stated, open bool) Finding {
+	if c.Quantifier != Any && !known.Whole {
+		return f.incomplete(known)
+	}
+	if known.Unsigned > 0 {
+		return f.without(known.Problems, open, known.unsigned())
+	}
+	return f.without(known.Problems, open, "none")
+}
+
+// unsigned says what was found of statements that do not count.
+func (s Stated) unsigned() string {
+	return fmt.Sprintf("%d that nobody who counts has signed", s.Unsigned)
+}
+
 // without is the finding of a claim that no statement satisfies.
-func (f Finding) without(problems []*evidence.Problem, open bool, reason evidence.Reason, got string) Finding {
+func (f Finding) without(problems []*evidence.Problem, open bool, got string) Finding {
 	f.Outcome = Denied
 	if open {
 		f.Outcome = Undecided
@@ -117,8 +189,11 @@ func (f Finding) without(problems []*evidence.Problem, open bool, reason evidenc
 	f.Problems = slices.Clone(problems)
 	// What was found of other kinds does not say that the asked one is missing.
 	telling := slices.ContainsFunc(problems, func(p *evidence.Problem) bool { return p.Reason != evidence.NotAttested })
-	if !telling || reason != evidence.NotAttested || got != "none" {
-		f.Problems = append([]*evidence.Problem{{Reason: reason, Expected: f.Expected, Got: got}}, f.Problems...)
+	if !telling || got != "none" {
+		f.Problems = append([]*evidence.Problem{{Reason: evidence.NotAttested, Expected: f.Expected, Got: got}}, f.Problems...)
+	}
+	if open {
+		f.Problems = undecidedFirst(f.Problems)
 	}
 	return f
 }
@@ -151,15 +226,17 @@ func (e evaluation) check(c Claim, p Proof) *evidence.Problem {
 	return nil
 }
 
-// failed classifies why a condition does not hold.
+// failed classifies why a condition does not hold. One that errs is false
+// (TRUST R32): only the end of the caller's time leaves it open.
 func (e evaluation) failed(condition Condition, p Proof, err error) *evidence.Problem {
 	problem := *evidence.ProblemOf(err)
-	if problem.Reason == evidence.Internal { // a condition that errs is false (TRUST R32)
+	ended := problem.Reason == evidence.DeadlineExceeded || problem.Reason == evidence.Cancelled
+	if problem.Undecided() && !ended {
 		problem = evidence.Problem{Reason: evidence.ConditionFailed, Expected: "condition " + condition.String(), Got: "an error", Err: err}
 	}
 	if e.in.Private { // what statements say is not for this caller (TRUST R36)
 		problem.Err = nil
-		if problem.Reason == evidence.ConditionNotMet {
+		if problem.Got != "" && problem.Reason != evidence.ConditionFailed {
 			problem.Got = "another value"
 		}
 	}
@@ -197,9 +274,9 @@ func (c Claim) expected(kind string) string {
 	if len(names) > 0 {
 		by = strings.Join(names, " or ")
 	}
-	which := "a signed "
-	if c.Quantifier != Any {
-		which = strings.ToLower(c.Quantifier.String()) + " signed "
+	which := map[Quantifier]string{Every: "every signed ", EveryFound: "every one found to be a signed ", Newest: "the newest signed "}[c.Quantifier]
+	if which == "" {
+		which = "a signed "
 	}
 	return fmt.Sprintf("%s%s of type %q by %s", which, kind, c.Type, by)
 }

@@ -42,8 +42,10 @@ type NotationSigner struct {
 	// +optional
 	VerifyTimestamp VerifyTimestamp `json:"verifyTimestamp,omitempty"`
 
-	// Plugins are the verification plugins that a signature may call for
-	// (TRUST R30). Not supported yet.
+	// Plugins are the verification plugins that a signature may call for. A
+	// signature that calls for another one is refused. A plugin adds to the
+	// checks of trusted identities and revocation, unless it replaces them. A
+	// VerificationPolicy cannot name any (TRUST R17, R30).
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=20
@@ -93,13 +95,38 @@ const (
 	TrustStoreTSA              TrustStoreType = "tsa"
 )
 
-// NotationPlugin is a verification plugin. Not supported yet.
+// NotationPlugin is a verification plugin (plugin-extensibility.md): a program
+// in the operator's folder of plugins, at <name>/notation-<name>.
 type NotationPlugin struct {
+	// Name is what signatures call the plugin.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=100
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`
 	Name string `json:"name"`
-	// SHA256 is the digest of the executable.
+
+	// SHA256 is the digest of the executable, 64 hexadecimal digits. A program
+	// with another one is not run.
+	//
+	// +kubebuilder:validation:Pattern=`^[0-9a-fA-F]{64}$`
 	SHA256 string `json:"sha256"`
-	// Replaces are the checks that the plugin's answer replaces.
+
+	// Replaces are the checks that are left to the plugin: trustedIdentity,
+	// revocation. Each is a weakening.
 	//
 	// +optional
-	Replaces []string `json:"replaces,omitempty"`
+	// +kubebuilder:validation:MaxItems=2
+	// +listType=set
+	Replaces []PluginCheck `json:"replaces,omitempty"`
 }
+
+// PluginCheck is a check that a plugin may replace.
+//
+// +kubebuilder:validation:Enum=trustedIdentity;revocation
+type PluginCheck string
+
+// The checks.
+const (
+	PluginTrustedIdentity PluginCheck = "trustedIdentity"
+	PluginRevocation      PluginCheck = "revocation"
+)

@@ -12,14 +12,12 @@ type Requirement struct {
 	// +optional
 	Signature *SignedBy `json:"signature,omitempty"`
 
-	// Attestation asks for a signed statement about the image. Not supported
-	// yet.
+	// Attestation asks for a signed statement about the image.
 	//
 	// +optional
 	Attestation *AttestationRequirement `json:"attestation,omitempty"`
 
-	// Artifact asks for a signed artifact that refers to the image. Not
-	// supported yet.
+	// Artifact asks for a signed artifact that refers to the image.
 	//
 	// +optional
 	Artifact *ArtifactRequirement `json:"artifact,omitempty"`
@@ -46,47 +44,94 @@ type SignedBy struct {
 	AllOf []string `json:"allOf,omitempty"`
 }
 
-// AttestationRequirement asks for a signed in-toto statement. Not supported
-// yet.
+// AttestationRequirement asks for a signed in-toto statement. At least one MUST
+// be there, whatever the quantifier (TRUST R23).
 type AttestationRequirement struct {
-	// Type is the predicate type.
-	Type     string   `json:"type"`
+	// Type is the predicate type: its URI, or a short name such as spdxjson,
+	// cyclonedx, vuln or slsaprovenance1.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Type string `json:"type"`
+
+	// SignedBy are the signers whose statements count. A Notation signer signs
+	// artifacts and no statements: it MUST NOT be named here.
 	SignedBy SignedBy `json:"signedBy"`
-	// Quantifier is Any (default), Every or Newest.
+
+	// Quantifier says which of the signers' statements must meet maxAge and the
+	// conditions. Default Any.
 	//
 	// +optional
-	Quantifier string `json:"quantifier,omitempty"`
-	// MaxAge is the greatest age of the statement.
+	// +kubebuilder:default=Any
+	// +kubebuilder:validation:Enum=Any;Every;Newest
+	Quantifier Quantifier `json:"quantifier,omitempty"`
+
+	// MaxAge is the greatest age of the statement, by the time at which a log or
+	// a timestamp authority saw it. A statement without such a time is too old.
 	//
 	// +optional
 	MaxAge *metav1.Duration `json:"maxAge,omitempty"`
+
+	// Conditions are about what the statement says. Each must hold.
+	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=20
 	// +listType=atomic
 	Conditions []Condition `json:"conditions,omitempty"`
 }
 
-// ArtifactRequirement asks for a signed referrer of any type. Not supported
-// yet.
+// ArtifactRequirement asks for a referrer of any type that is itself signed, as
+// the image is. At least one MUST be there, whatever the quantifier (TRUST R23).
 type ArtifactRequirement struct {
-	// Type is the artifact type.
-	Type     string   `json:"type"`
+	// Type is the artifact type, such as application/spdx+json.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	Type string `json:"type"`
+
+	// SignedBy are the signers whose artifacts count.
 	SignedBy SignedBy `json:"signedBy"`
-	// Quantifier is Any (default), Every or Newest.
+
+	// Quantifier says which artifacts must meet the conditions. Default Any.
+	// Every asks that every artifact of the type that is found is signed, too.
 	//
 	// +optional
-	Quantifier string `json:"quantifier,omitempty"`
+	// +kubebuilder:default=Any
+	// +kubebuilder:validation:Enum=Any;Every
+	Quantifier Quantifier `json:"quantifier,omitempty"`
+
+	// Conditions are about what the artifact says. Each must hold.
+	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=20
 	// +listType=atomic
 	Conditions []Condition `json:"conditions,omitempty"`
 }
 
-// Condition is a CEL expression that must be true. Not supported yet.
+// Quantifier says which of several statements or artifacts are meant. Every and
+// Newest cannot be told where the list of them may be incomplete (TRUST R5).
+type Quantifier string
+
+// The quantifiers.
+const (
+	QuantifierAny    Quantifier = "Any"    // one
+	QuantifierEvery  Quantifier = "Every"  // all
+	QuantifierNewest Quantifier = "Newest" // the one with the latest proven time
+)
+
+// Condition is a CEL expression that MUST be true of what was signed.
+// docs/conditions.md describes the language. An expression that cannot be
+// evaluated does not hold (TRUST R32).
 type Condition struct {
+	// CEL is the expression. It is compiled when the policy is loaded.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
 	CEL string `json:"cel"`
-	// Message is what a refusal says.
+
+	// Message says in a refusal what was expected. Default: the expression.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
 }

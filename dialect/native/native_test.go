@@ -1,6 +1,7 @@
 package native_test
 
 import (
+	"context"
 	"encoding/pem"
 	"errors"
 	"flag"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/dialect/native"
+	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/policy"
 )
@@ -30,6 +32,15 @@ type fakeSigner struct {
 func (s fakeSigner) Describe() string    { return s.made }
 func (s fakeSigner) ID() policy.SignerID { return policy.SignerID(s.made) }
 
+// fakeAttestor is a signer that also signs statements.
+type fakeAttestor struct{ fakeSigner }
+
+func (fakeAttestor) StatementNeed() evidence.Need { return evidence.Need{} }
+
+func (fakeAttestor) VerifyStatement(context.Context, evidence.Image, evidence.Item, string) (policy.Proof, error) {
+	return policy.Proof{}, errors.New("not asked in these tests")
+}
+
 // fakeSigners refuse what the verifiers refuse, as far as these tests go.
 type fakeSigners struct{ noRoot bool }
 
@@ -43,8 +54,8 @@ func (f fakeSigners) Key(s dialect.KeySpec) (policy.Signer, error) {
 	case !s.LogIgnored && f.noRoot:
 		return nil, &dialect.SpecError{Field: dialect.FieldTransparencyLog, Err: errors.New("expected a trusted root for the log that is required, got none")}
 	}
-	return fakeSigner{made: fmt.Sprintf("key %s hash=%q logIgnored=%t signedReference=%s",
-		imageref.DigestOf(s.PEM).Hex()[:8], s.Hash, s.LogIgnored, s.SignedReference)}, nil
+	return fakeAttestor{fakeSigner{made: fmt.Sprintf("key %s hash=%q logIgnored=%t signedReference=%s",
+		imageref.DigestOf(s.PEM).Hex()[:8], s.Hash, s.LogIgnored, s.SignedReference)}}, nil
 }
 
 func (f fakeSigners) Notation(s dialect.NotationSpec) (policy.Signer, error) {
@@ -55,8 +66,12 @@ func (f fakeSigners) Notation(s dialect.NotationSpec) (policy.Signer, error) {
 		}
 		stores = append(stores, store.Type)
 	}
-	return fakeSigner{made: fmt.Sprintf("notation %s %q level=%s override=%v timestamp=%q",
-		strings.Join(stores, "+"), s.TrustedIdentities, s.Level, s.Override, s.VerifyTimestamp)}, nil
+	made := fmt.Sprintf("notation %s %q level=%s override=%v timestamp=%q",
+		strings.Join(stores, "+"), s.TrustedIdentities, s.Level, s.Override, s.VerifyTimestamp)
+	for _, p := range s.Plugins {
+		made += fmt.Sprintf(" plugin=%s@%.8s replaces=%v config=%v", p.Name, p.SHA256, p.Replaces, p.Config)
+	}
+	return fakeSigner{made: made}, nil
 }
 
 // compile loads a document as an operator's file.
@@ -170,7 +185,25 @@ func tree(b *strings.Builder, r policy.Requirement, indent string) {
 		branch(fmt.Sprintf("at least %d of group %s", n.Count, n.Name), n.Of)
 	case policy.Signature:
 		fmt.Fprintf(b, "%ssignature %s: %s\n", indent, n.Name, n.Signer.Describe())
+	case policy.Attestation:
+		describeClaim(b, "attestation", n.Claim, indent)
+	case policy.Artifact:
+		describeClaim(b, "artifact", n.Claim, indent)
 	default:
 		fmt.Fprintf(b, "%s%T\n", indent, r)
+	}
+}
+
+func describeClaim(b *strings.Builder, kind string, c policy.Claim, indent string) {
+	fmt.Fprintf(b, "%s%s %s %s", indent, c.Quantifier, kind, c.Type)
+	if c.MaxAge != 0 {
+		fmt.Fprintf(b, " of at most %s", c.MaxAge)
+	}
+	fmt.Fprintln(b)
+	for _, s := range c.Signers {
+		fmt.Fprintf(b, "%s  by %s: %s\n", indent, s.Name, s.Signer.Describe())
+	}
+	for _, condition := range c.Conditions {
+		fmt.Fprintf(b, "%s  if %s\n", indent, condition)
 	}
 }

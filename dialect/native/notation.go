@@ -2,6 +2,7 @@ package native
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 
 	"github.com/bonafide-dev/bonafide/api/v1alpha1"
@@ -12,7 +13,15 @@ import (
 const (
 	maxTrustStores = 20
 	maxIdentities  = 100
+	maxPlugins     = 20
 	anyIdentity    = "*"
+)
+
+// pluginName and pluginDigest are of the folder and the content of an
+// executable.
+var (
+	pluginName   = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}$`)
+	pluginDigest = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 )
 
 func (c *compiler) notation(path string, s *v1alpha1.NotationSigner) policy.Signer {
@@ -25,9 +34,7 @@ func (c *compiler) notation(path string, s *v1alpha1.NotationSigner) policy.Sign
 	}
 	stores, sources := c.trustStores(path+".trustStores", s.TrustStores)
 	spec.TrustStores = stores
-	if s.Plugins != nil {
-		c.unsupported(path + ".plugins")
-	}
+	spec.Plugins = c.plugins(path, s)
 	if c.partial || len(c.failed) > failedBefore {
 		return nil
 	}
@@ -36,7 +43,7 @@ func (c *compiler) notation(path string, s *v1alpha1.NotationSigner) policy.Sign
 		fields := map[string]string{
 			dialect.FieldTrustedIdentities: path + ".trustedIdentities", dialect.FieldLevel: path + ".level",
 			dialect.FieldOverride: path + ".override", dialect.FieldVerifyTimestamp: path + ".verifyTimestamp",
-			dialect.FieldTrustStores: storePath(err, sources, path+".trustStores"),
+			dialect.FieldTrustStores: storePath(err, sources, path+".trustStores"), dialect.FieldPlugins: path + ".plugins",
 		}
 		c.refused(err, fields, path)
 		return nil
@@ -123,6 +130,68 @@ func (c *compiler) override(path string, override map[string]string) map[string]
 		}
 	}
 	return override
+}
+
+// plugins reads the verification plugins that signatures may call for (TRUST
+// R30).
+func (c *compiler) plugins(path string, s *v1alpha1.NotationSigner) []dialect.PluginSpec {
+	here := path + ".plugins"
+	if c.namespaced && s.Plugins != nil { // TRUST R17
+		c.errorf(here, "expected none: a VerificationPolicy runs no plugin")
+		return nil
+	}
+	if !c.most(here, len(s.Plugins), maxPlugins) {
+		return nil
+	}
+	var specs []dialect.PluginSpec
+	var names []string
+	for i := range s.Plugins {
+		p, here := &s.Plugins[i], at(here, i)
+		switch {
+		case p.Name == "":
+			c.missing(here+".name", "expected a name, got none")
+		case !pluginName.MatchString(p.Name):
+			c.errorf(here+".name", "expected at most 100 letters, digits, '_', '.' and '-', no '.' first, got %q", clip(p.Name))
+		}
+		switch {
+		case p.SHA256 == "":
+			c.missing(here+".sha256", "expected the SHA-256 of the executable, got none")
+		case !pluginDigest.MatchString(p.SHA256):
+			c.errorf(here+".sha256", "expected the SHA-256 of the executable as 64 hexadecimal digits, got %q", clip(p.SHA256))
+		}
+		spec := dialect.PluginSpec{Name: p.Name, SHA256: p.SHA256}
+		words := make([]string, 0, len(p.Replaces))
+		for n, check := range p.Replaces {
+			c.replaces(at(here+".replaces", n), check, s)
+			words = append(words, string(check))
+		}
+		c.unique(here+".replaces", words)
+		spec.Replaces = words
+		names, specs = append(names, p.Name), append(specs, spec)
+	}
+	c.uniqueNames(here, names)
+	return specs
+}
+
+func (c *compiler) replaces(path string, check v1alpha1.PluginCheck, s *v1alpha1.NotationSigner) {
+	const who, revoked = v1alpha1.PluginTrustedIdentity, v1alpha1.PluginRevocation
+	if check != who && check != revoked {
+		c.near(path, string(check), []string{string(who), string(revoked)}, "expected %s or %s, got %q", who, revoked, clip(string(check)))
+		return
+	}
+	if check == revoked && s.Override[string(revoked)] == "skip" {
+		c.errorf(path, "expected a check that override does not skip, got %s", revoked)
+	}
+	c.weaker(path, "%s is left to the plugin: it may accept what Bonafide itself would refuse", check)
+}
+
+// uniqueNames reports the second of two plugins by one name.
+func (c *compiler) uniqueNames(path string, names []string) {
+	for i, name := range names {
+		if j := slices.Index(names, name); j < i && name != "" {
+			c.errorf(at(path, i)+".name", "expected each name once, got %q again: it is %s", clip(name), at(path, j))
+		}
+	}
 }
 
 func (c *compiler) verifyTimestamp(path string, s *v1alpha1.NotationSigner) string {

@@ -140,18 +140,20 @@ type writing struct {
 
 func (w *writing) item(path string, r *v1alpha1.Requirement) policy.Requirement {
 	w.exactlyOne(path, field{"signature", r.Signature != nil}, field{"attestation", r.Attestation != nil}, field{"artifact", r.Artifact != nil})
+	var one []policy.Requirement
+	if r.Signature != nil {
+		one = append(one, w.signedBy(path+".signature", r.Signature))
+	}
 	if r.Attestation != nil {
-		w.unsupported(path + ".attestation")
-		w.mention(r.Attestation.SignedBy)
+		one = append(one, w.attestation(path+".attestation", r.Attestation))
 	}
 	if r.Artifact != nil {
-		w.unsupported(path + ".artifact")
-		w.mention(r.Artifact.SignedBy)
+		one = append(one, w.artifact(path+".artifact", r.Artifact))
 	}
-	if r.Signature == nil {
-		return policy.All{}
+	if len(one) != 1 {
+		return policy.All{} // allows nothing, and is reported
 	}
-	return w.signedBy(path+".signature", r.Signature)
+	return one[0]
 }
 
 // mention marks the signers of a requirement that is refused anyway, so that

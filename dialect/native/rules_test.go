@@ -147,6 +147,7 @@ func TestR17NamespacedPolicyReachesNothingElse(t *testing.T) {
 	}{
 		"File":             {"a file is the operator's", signer("file: keys/release.pub"), []string{"spec.signers[0].sigstore.key.file"}},
 		"KMS":              {"so are its credentials", signer("kms: awskms:///x"), []string{"spec.signers[0].sigstore.key.kms"}},
+		"R30Plugin":        {"a plugin runs with the operator's rights", notationSpec("[x]", "plugins: [{name: a, sha256: "+strings.Repeat("a", 64)+"}]"), []string{"spec.signers[0].notation.plugins"}},
 		"ForeignSecret":    {"it is another tenant's", signer("secretRef: {namespace: team-b, name: keys}"), []string{"spec.signers[0].sigstore.key.secretRef.namespace"}},
 		"ForeignConfigMap": {"it is another tenant's", signer("configMapRef: {namespace: team-b, name: keys}"), []string{"spec.signers[0].sigstore.key.configMapRef.namespace"}},
 		"OwnNamespace":     {"without a namespace its own is meant", signer("secretRef: {name: keys}"), []string{"spec.signers[0].sigstore.key.secretRef"}},
@@ -188,10 +189,15 @@ func TestR19EveryWeakeningIsNoted(t *testing.T) {
 			"signers: [{name: a, sigstore: {key: {file: keys/release.pub}, transparencyLog: Ignored}}]",
 			[]string{"spec.signers[0].sigstore.transparencyLog"},
 		},
-		"AnyIdentity":     {notationSpec("['*']", ""), []string{"spec.signers[0].notation.trustedIdentities"}},
-		"Strict":          {notationSpec("[x]", "level: strict, override: {expiry: enforce}"), nil},
-		"Permissive":      {notationSpec("[x]", "level: permissive"), []string{"spec.signers[0].notation.level"}},
-		"ExpiryLogged":    {notationSpec("[x]", "override: {expiry: log}"), []string{"spec.signers[0].notation.override.expiry"}},
+		"AnyIdentity":  {notationSpec("['*']", ""), []string{"spec.signers[0].notation.trustedIdentities"}},
+		"Strict":       {notationSpec("[x]", "level: strict, override: {expiry: enforce}"), nil},
+		"Permissive":   {notationSpec("[x]", "level: permissive"), []string{"spec.signers[0].notation.level"}},
+		"ExpiryLogged": {notationSpec("[x]", "override: {expiry: log}"), []string{"spec.signers[0].notation.override.expiry"}},
+		"Plugin":       {notationSpec("[x]", "plugins: [{name: a, sha256: "+strings.Repeat("a", 64)+"}]"), nil},
+		"R30Replaces": {
+			notationSpec("[x]", "plugins: [{name: a, sha256: "+strings.Repeat("a", 64)+", replaces: [trustedIdentity, revocation]}]"),
+			[]string{"spec.signers[0].notation.plugins[0].replaces[0]", "spec.signers[0].notation.plugins[0].replaces[1]"},
+		},
 		"RevocationSkips": {notationSpec("[x]", "override: {revocation: skip}"), []string{"spec.signers[0].notation.override.revocation"}},
 	}
 	for name, tc := range cases {
@@ -293,6 +299,8 @@ func FuzzLoad(f *testing.F) {
 	f.Add(document(cluster, "", "signers: [{name: a, atLeast: {count: 1, of: [a]}}]"))
 	f.Add(document(cluster, "", "a: &a [*a]"))
 	f.Add(document(cluster, "", notationSpec("['*']", "level: permissive")))
+	f.Add(document(cluster, "", "require: [{attestation: {type: vuln, signedBy: {anyOf: [a]}, quantifier: Newest, maxAge: 1h, conditions: [{cel: 'predicate.a', message: m}]}}]"))
+	f.Add(document(cluster, "", "require: [{artifact: {type: a/b, signedBy: {allOf: [a]}, quantifier: Every}}]"))
 	f.Fuzz(func(t *testing.T, text string) {
 		policies, err := compile(t, "p.yaml", text, fakeSigners{}, native.Options{})
 		if err != nil {
@@ -302,7 +310,8 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		for _, p := range policies {
-			if p.Require == nil || len(p.Include) == 0 || len(policy.Signatures(p.Require)) == 0 {
+			leaves := policy.LeavesOf(p.Require)
+			if p.Require == nil || len(p.Include) == 0 || len(leaves.Signatures)+len(leaves.Attestations)+len(leaves.Artifacts) == 0 {
 				t.Errorf("expected a policy that requires something, got\n%s\nof\n%s", describe(policies), text)
 			}
 			never := policy.Evaluate(t.Context(), p.Require, policy.Input{Facts: policy.SignatureFacts(func(policy.Signature) policy.Leaf { return policy.Leaf{Outcome: policy.Denied} })})
@@ -311,6 +320,32 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Whatever the quantifier and the signers, nothing is proven by nothing, and not
+// by signatures of the image.
+func TestR23ClaimsNeedStatements(t *testing.T) {
+	signers := "signers: [{name: a, sigstore: {key: {file: keys/release.pub}}}, {name: b, sigstore: {key: {file: keys/release.pub, hash: sha512}}}, {name: g, atLeast: {count: 1, of: [b]}}]\n"
+	signed := policy.SignatureFacts(func(policy.Signature) policy.Leaf {
+		return policy.Leaf{Outcome: policy.Allowed, Proofs: []policy.Proof{{Identity: "a", Source: "s"}}}
+	})
+	for _, by := range []string{"anyOf: [a, b, g]", "allOf: [a, b, g]"} {
+		for _, quantifier := range []string{"Any", "Every", "Newest"} {
+			for _, item := range []string{"attestation: {type: vuln, ", "artifact: {type: a/b, "} {
+				if quantifier == "Newest" && strings.HasPrefix(item, "artifact") {
+					continue
+				}
+				spec := signers + "require: [{" + item + "quantifier: " + quantifier + ", signedBy: {" + by + "}}}]"
+				policies, err := compile(t, "p.yaml", document(cluster, "", spec), fakeSigners{}, native.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if f := policy.Evaluate(t.Context(), policies[0].Require, policy.Input{Facts: signed}); f.Outcome != policy.Denied {
+					t.Errorf("%s %s %s: want denied, got %s", item, quantifier, by, f.Outcome)
+				}
+			}
+		}
+	}
 }
 
 // What covers nothing, or counts one key twice, is never what was meant.

@@ -1,0 +1,248 @@
+package attest
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// component is a package of a bill of materials.
+type component struct {
+	name     string
+	group    string // of CycloneDX: "org.apache.logging.log4j"
+	version  string
+	purl     string
+	licenses []string
+}
+
+// noLicense is what SPDX says of a package about whose license nothing is known
+// (SPDX 2.3 §7.13).
+const noLicense = "NOASSERTION"
+
+var (
+	spdxVersion      = regexp.MustCompile(`^SPDX-2\.[0-9]+$`)
+	cycloneDXVersion = regexp.MustCompile(`^1\.[0-9]+$`)
+)
+
+// inventory returns the packages of an SPDX 2 or CycloneDX 1 document. A
+// document of another schema is an error, and so is one that lists none
+// (TRUST R32).
+func inventory(document any) ([]component, error) {
+	c := &cursor{}
+	doc := c.object(document, "the bill of materials")
+	if c.err != nil {
+		return nil, c.err
+	}
+	var found []component
+	_, spdx := doc["spdxVersion"]
+	_, cyclone := doc["bomFormat"]
+	switch {
+	case spdx && cyclone:
+		return nil, errors.New("expected SPDX or CycloneDX, got a document that says it is both")
+	case spdx:
+		found = c.spdx(doc)
+	case cyclone:
+		found = c.cycloneDX(doc)
+	default:
+		return nil, errors.New("expected a bill of materials with spdxVersion or bomFormat, got neither")
+	}
+	switch {
+	case c.err != nil:
+		return nil, c.err
+	case len(found) == 0:
+		return nil, errors.New("expected a bill of materials that lists packages, got an empty one")
+	case len(found) > maxResults:
+		return nil, errResults
+	}
+	return found, nil
+}
+
+func (c *cursor) spdx(doc map[string]any) []component {
+	if version := c.need(doc, "spdxVersion"); c.err == nil && !spdxVersion.MatchString(version) {
+		c.fail("expected spdxVersion SPDX-2.x, got %q", clip(version, maxQuoted))
+	}
+	var found []component
+	inside := false // a package beside the image itself
+	for _, v := range c.given(doc, "packages") {
+		p := c.object(v, "packages[]")
+		if c.err != nil {
+			return nil
+		}
+		inside = inside || c.text(p, "primaryPackagePurpose") != "CONTAINER"
+		found = append(found, component{
+			name: c.need(p, "name"), version: c.text(p, "versionInfo"), purl: c.spdxURL(p), licenses: c.spdxLicenses(p),
+		})
+	}
+	if !inside {
+		return nil
+	}
+	return found
+}
+
+func (c *cursor) spdxURL(p map[string]any) string {
+	for _, v := range c.list(p, "externalRefs") {
+		if ref := c.object(v, "externalRefs[]"); ref["referenceType"] == "purl" {
+			return c.text(ref, "referenceLocator")
+		}
+	}
+	return ""
+}
+
+// spdxLicenses returns what is said of a package's license anywhere (SPDX 2.3
+// §7.13, §7.14, §7.15). That one field asserts nothing says nothing if another
+// does.
+func (c *cursor) spdxLicenses(p map[string]any) []string {
+	said := []string{c.text(p, "licenseConcluded"), c.text(p, "licenseDeclared")}
+	for _, v := range c.list(p, "licenseInfoFromFiles") {
+		s, is := v.(string)
+		if !is {
+			c.fail("expected licenseInfoFromFiles to hold strings, got %s", kindOf(v))
+		}
+		said = append(said, s)
+	}
+	return licensesOf(said)
+}
+
+func licensesOf(said []string) []string {
+	var known distinct
+	for _, s := range said {
+		if s != "" && s != noLicense {
+			known.add(s)
+		}
+	}
+	if len(known.all) == 0 {
+		return []string{noLicense}
+	}
+	return known.all
+}
+
+func (c *cursor) cycloneDX(doc map[string]any) []component {
+	if format := c.need(doc, "bomFormat"); c.err == nil && format != "CycloneDX" {
+		c.fail("expected bomFormat CycloneDX, got %q", clip(format, maxQuoted))
+	}
+	if version := c.need(doc, "specVersion"); c.err == nil && !cycloneDXVersion.MatchString(version) {
+		c.fail("expected specVersion 1.x, got %q", clip(version, maxQuoted))
+	}
+	var found []component
+	if c.components(doc, &found) {
+		return found
+	}
+	return nil
+}
+
+// components collects the components of an object and those inside them. It
+// reports whether one of them is a package rather than a file or an image.
+func (c *cursor) components(o map[string]any, found *[]component) (inside bool) {
+	for _, v := range c.list(o, "components") {
+		p := c.object(v, "components[]")
+		if c.err != nil || len(*found) > maxResults {
+			return inside
+		}
+		kind := c.need(p, "type")
+		inside = inside || kind != "file" && kind != "container"
+		*found = append(*found, component{
+			name: c.need(p, "name"), group: c.text(p, "group"), version: c.text(p, "version"), purl: c.text(p, "purl"),
+			licenses: c.cycloneDXLicenses(p),
+		})
+		inside = c.components(p, found) || inside
+	}
+	return inside
+}
+
+// cycloneDXLicenses returns what is said of a component's license: expressions,
+// SPDX ids and, where there is no id, names (CycloneDX 1.6, licenseChoice).
+func (c *cursor) cycloneDXLicenses(p map[string]any) []string {
+	var said []string
+	for _, v := range c.list(p, "licenses") {
+		choice := c.object(v, "licenses[]")
+		said = append(said, c.text(choice, "expression"))
+		license := c.part(choice, "license")
+		id := c.text(license, "id")
+		if id == "" {
+			id = c.text(license, "name")
+		}
+		said = append(said, id)
+	}
+	return licensesOf(said)
+}
+
+// packages implements sbom.packages.
+func packages(document any) (any, error) {
+	found, err := inventory(document)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]any, len(found))
+	for i, p := range found {
+		all[i] = map[string]any{"name": p.fullName(), "version": p.version, "purl": p.purl, "licenses": anyOf(p.licenses)}
+	}
+	return all, nil
+}
+
+func (p component) fullName() string {
+	if p.group == "" {
+		return p.name
+	}
+	return p.group + "/" + p.name
+}
+
+func anyOf(list []string) []any {
+	all := make([]any, len(list))
+	for i, s := range list {
+		all[i] = s
+	}
+	return all
+}
+
+// licenses implements sbom.licenses.
+func licenses(document any) (any, error) {
+	found, err := inventory(document)
+	if err != nil {
+		return nil, err
+	}
+	var all distinct
+	for _, p := range found {
+		for _, license := range p.licenses {
+			all.add(license)
+		}
+	}
+	if len(all.all) > maxResults {
+		return nil, errResults
+	}
+	return anyOf(all.all), nil
+}
+
+// hasPackage implements sbom.hasPackage: a package of the name, of any version
+// if version is nil.
+func hasPackage(document any, name string, version *string) (any, error) {
+	if name == "" {
+		return nil, fmt.Errorf("expected the name of a package, got none")
+	}
+	found, err := inventory(document)
+	if err != nil {
+		return nil, err
+	}
+	return slices.ContainsFunc(found, func(p component) bool {
+		return p.isCalled(name) && (version == nil || p.version == *version)
+	}), nil
+}
+
+// isCalled reports whether the package has the name: its own, with its group in
+// front as npm or Maven write it, or a package URL without version.
+func (p component) isCalled(name string) bool {
+	if strings.HasPrefix(name, "pkg:") {
+		return p.purl != "" && bareURL(p.purl) == bareURL(name)
+	}
+	return name == p.name || p.group != "" && (name == p.group+"/"+p.name || name == p.group+":"+p.name)
+}
+
+// bareURL cuts version, qualifiers and subpath off a package URL. An "@" of a
+// namespace is written %40 (purl specification, "rules for each component").
+func bareURL(purl string) string {
+	if i := strings.IndexAny(purl, "@?#"); i >= 0 {
+		return purl[:i]
+	}
+	return purl
+}
