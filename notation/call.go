@@ -10,9 +10,7 @@ import (
 
 	"github.com/notaryproject/notation-core-go/revocation"
 	"github.com/notaryproject/notation-core-go/revocation/result"
-	"github.com/notaryproject/notation-go/plugin"
 	"github.com/notaryproject/notation-go/verifier/truststore"
-	framework "github.com/notaryproject/notation-plugin-framework-go/plugin"
 )
 
 // call is one verification. The library asks it for certificates, plugins and
@@ -22,6 +20,7 @@ type call struct {
 	statement  *statement
 	revocation Revocation
 	envelope   envelope
+	plugins    []Plugin // that the signer allows
 	// wanted reports that the payload names the image. Nothing is asked about
 	// the certificates of a signature that cannot become a proof.
 	wanted bool
@@ -30,6 +29,7 @@ type call struct {
 	signer     lookup              // of the signer's chain
 	timestamp  lookup              // of the timestamp authority's chain
 	nextUpdate time.Time
+	plugin     *Plugin // that the signature calls for, if it is allowed
 }
 
 // lookup is what became of one revocation check.
@@ -65,19 +65,7 @@ func (c *call) anchor() *x509.Certificate {
 	return nil
 }
 
-var errPlugins = errors.New("verification plugins are not supported yet")
-
-// plugins implements plugin.Manager: there are none.
-type plugins struct{}
-
-func (plugins) Get(context.Context, string) (framework.Plugin, error) { return nil, errPlugins }
-
-func (plugins) List(context.Context) ([]string, error) { return nil, nil }
-
-var (
-	_ plugin.Manager            = plugins{}
-	_ truststore.X509TrustStore = (*call)(nil)
-)
+var _ truststore.X509TrustStore = (*call)(nil)
 
 var (
 	errUnanchored = errors.New("the chain does not reach the trust store, so that nothing in it is looked up")

@@ -26,6 +26,10 @@ type DocumentOptions struct {
 	Revocation Revocation
 	// Parser reads registryScopes under the operator's host aliases.
 	Parser imageref.Parser
+	// Plugins are the verification plugins that signatures may call for: the
+	// document's language does not name any. PluginHost runs them.
+	Plugins    []Plugin
+	PluginHost *PluginHost
 }
 
 // FromDocument returns a signer that judges by a Notation trust policy document
@@ -38,13 +42,17 @@ type DocumentOptions struct {
 // tsa and level "skip" with scope "*" are errors. Stores that the document does
 // not name are ignored.
 func FromDocument(document []byte, stores []TrustStore, o DocumentOptions) (*Signer, error) {
-	d, err := decodeDocument(document)
+	plugins, err := clonePlugins(o.Plugins)
+	if err != nil {
+		return nil, fmt.Errorf("read trust policy document: %w", err)
+	}
+	d, err := decodeDocument(document, plugins)
 	if err != nil {
 		return nil, fmt.Errorf("read trust policy document: %w", err)
 	}
 	statements := make([]statement, 0, len(d.TrustPolicies))
 	for _, p := range d.TrustPolicies {
-		s, err := readStatement(p, stores, o.Parser)
+		s, err := readStatement(p, stores, o.Parser, plugins)
 		if err != nil {
 			return nil, fmt.Errorf("trust policy %q: %w", clip(p.Name), err)
 		}
@@ -57,30 +65,23 @@ func FromDocument(document []byte, stores []TrustStore, o DocumentOptions) (*Sig
 		}
 		statements = append(statements, s)
 	}
-	return newSigner(statements, o.Revocation)
+	return newSigner(Signer{statements: statements, revocation: o.Revocation, plugins: plugins, host: o.PluginHost})
 }
 
-func decodeDocument(document []byte) (*trustpolicy.Document, error) {
+func decodeDocument(document []byte, plugins []Plugin) (*trustpolicy.Document, error) {
 	if len(document) > maxDocument {
 		return nil, fmt.Errorf("expected at most %d bytes, got %d", maxDocument, len(document))
 	}
-	if err := evidence.CheckJSON(document); err != nil {
-		return nil, err
-	}
 	var d trustpolicy.Document
-	strict, err := json.UnmarshalStrict(document, &d)
-	if err != nil {
+	if err := decodeStrict(document, &d); err != nil {
 		return nil, err
-	}
-	if len(strict) > 0 {
-		return nil, errors.Join(strict...)
 	}
 	if len(d.TrustPolicies) > maxStatements {
 		return nil, fmt.Errorf("expected at most %d statements, got %d", maxStatements, len(d.TrustPolicies))
 	}
 	for _, p := range d.TrustPolicies {
 		// Before the library parses any name.
-		if err := checkIdentities(p.TrustedIdentities); err != nil {
+		if err := checkIdentities(p.TrustedIdentities, plugins); err != nil {
 			return nil, fmt.Errorf("trust policy %q: %w", clip(p.Name), err)
 		}
 	}
@@ -90,12 +91,24 @@ func decodeDocument(document []byte) (*trustpolicy.Document, error) {
 	return &d, nil
 }
 
-func readStatement(p trustpolicy.TrustPolicy, stores []TrustStore, parser imageref.Parser) (statement, error) {
+// decodeStrict refuses unknown names and repeated ones (TRUST R19).
+func decodeStrict(data []byte, into any) error {
+	if err := evidence.CheckJSON(data); err != nil {
+		return err
+	}
+	strict, err := json.UnmarshalStrict(data, into)
+	if err != nil {
+		return err
+	}
+	return errors.Join(strict...)
+}
+
+func readStatement(p trustpolicy.TrustPolicy, stores []TrustStore, parser imageref.Parser, plugins []Plugin) (statement, error) {
 	used, err := named(p.TrustStores, stores)
 	if err != nil {
 		return statement{}, err
 	}
-	s, err := newStatement(p, used)
+	s, err := newStatement(p, used, plugins)
 	if err != nil {
 		return statement{}, err
 	}

@@ -24,8 +24,10 @@ const (
 )
 
 // checkIdentities refuses what this package would not honour. The grammar of
-// names and their overlaps are left to the trust policy's own validation.
-func checkIdentities(identities []string) error {
+// names and their overlaps are left to the trust policy's own validation, other
+// kinds of identities to a plugin that replaces our check.
+func checkIdentities(identities []string, plugins []Plugin) error {
+	byPlugin := slices.ContainsFunc(plugins, func(p Plugin) bool { return p.replaces(ReplacesTrustedIdentity) })
 	if len(identities) > maxIdentities {
 		return fmt.Errorf("expected at most %d trusted identities, got %d", maxIdentities, len(identities))
 	}
@@ -37,8 +39,11 @@ func checkIdentities(identities []string) error {
 			continue
 		}
 		prefix, name, found := strings.Cut(identity, ":")
+		if found && prefix != "" && prefix != subjectPrefix && byPlugin {
+			continue
+		}
 		if !found || prefix != subjectPrefix {
-			return fmt.Errorf("trusted identity %q: expected \"*\" or \"x509.subject: <distinguished name>\"; identities that plugins check are not supported yet", identity)
+			return fmt.Errorf("trusted identity %q: expected \"*\" or \"x509.subject: <distinguished name>\", or a plugin that replaces %s", clip(identity), ReplacesTrustedIdentity)
 		}
 		if strings.Contains(name, "=#") {
 			return fmt.Errorf("trusted identity %q: expected a name without hexadecimal values (\"=#\")", identity)

@@ -1,6 +1,7 @@
 package notation
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -27,28 +28,35 @@ type judgement struct {
 	target    target
 	targetErr error
 	want      ocispec.Descriptor
+	host      *PluginHost
 
 	notes []string
+	// What the signed attributes call for.
+	named           bool // a plugin
+	minVersion      string
+	critical        []string
+	attributeValues map[string]any
 }
 
 // decide returns a proof, or the first problem in the order in which they
 // matter to a reader: what it is, whose it is, what it is for, whether it still
 // holds. A problem that is only logged becomes a note.
-func (j *judgement) decide() (policy.Proof, error) {
+func (j *judgement) decide(ctx context.Context) (policy.Proof, error) {
+	plugin := func() error { return j.plugin(ctx) }
 	for _, check := range []func() error{
 		j.integrity, j.attributes, j.authenticity, j.subject, j.extensions,
-		j.revoked, j.expiry, j.timestamp, j.revocation, j.enforcement,
+		j.revoked, j.expiry, j.timestamp, j.revocation, j.agreement, plugin, j.enforcement,
 	} {
 		if err := check(); err != nil {
 			return policy.Proof{}, err
 		}
 	}
-	if j.err != nil || j.outcome.Error != nil {
-		// Everything that we know of passed and the library says no.
-		return policy.Proof{}, &evidence.Problem{Reason: evidence.Internal, Expected: "a verdict that the validations explain", Err: errors.Join(j.err, j.outcome.Error)}
-	}
 	leaf := j.chain()[0]
-	return policy.Proof{Identity: identityOf(leaf), Who: subjectOf(leaf), Expires: j.expires(), Notes: j.notes}, nil
+	proof := policy.Proof{Identity: identityOf(leaf), Who: subjectOf(leaf), Expires: j.expires(), Notes: j.notes}
+	if !j.call.statement.rules.proves() { // the name is the signer's own claim
+		proof.Identity, proof.Who = "claimed "+proof.Identity, proof.Who+" (not enforced)"
+	}
+	return proof, nil
 }
 
 func (j *judgement) info() *signature.SignerInfo { return &j.outcome.EnvelopeContent.SignerInfo }
@@ -108,24 +116,6 @@ func (e *envelope) broken(cause error) error {
 		}
 	}
 	return p
-}
-
-// attributes: whoever marked an attribute critical wants it understood or the
-// signature refused; the library leaves that to plugins.
-func (j *judgement) attributes() error {
-	for _, a := range j.info().SignedAttributes.ExtendedAttributes {
-		name := fmt.Sprint(a.Key)
-		switch {
-		case strings.EqualFold(name, headerPlugin):
-			return &evidence.Problem{
-				Reason: evidence.UnsupportedEvidence, Expected: "a signature that needs no verification plugin",
-				Got: fmt.Sprintf("one that names the plugin %q", clip(fmt.Sprint(a.Value))), Err: errPlugins,
-			}
-		case a.Critical:
-			return &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "critical attributes of the Notary Project's own", Got: fmt.Sprintf("%q", clip(name))}
-		}
-	}
-	return nil
 }
 
 // authenticity: the chain reaches the trust store and the leaf is a trusted
@@ -230,6 +220,10 @@ func (j *judgement) revocation() error {
 		j.notes = append(j.notes, "revocation is not checked: the trust policy skips it")
 		return nil
 	}
+	if p := j.call.plugin; p != nil && p.replaces(ReplacesRevocation) {
+		j.notes = append(j.notes, fmt.Sprintf("revocation is left to the verification plugin %q", p.Name))
+		return nil
+	}
 	r, err := j.result(trustpolicy.TypeRevocation)
 	if err != nil || r.Error == nil && j.call.signer.asked && j.call.signer.status == Good {
 		return err
@@ -239,12 +233,25 @@ func (j *judgement) revocation() error {
 	})
 }
 
-// enforcement: only enforced integrity and authenticity prove (TRUST R29).
-func (j *judgement) enforcement() error {
-	if st := j.call.statement; !st.rules.proves() {
-		return st.notEnforced(strings.Join(j.notes, "; "))
+// agreement: everything that we know of passed, and the library says so too.
+func (j *judgement) agreement() error {
+	if j.err != nil || j.outcome.Error != nil {
+		return &evidence.Problem{Reason: evidence.Internal, Expected: "a verdict that the validations explain", Err: errors.Join(j.err, j.outcome.Error)}
 	}
 	return nil
+}
+
+// enforcement: only enforced integrity and authenticity prove (TRUST R29).
+func (j *judgement) enforcement() error {
+	st := j.call.statement
+	if st.rules.proves() {
+		return nil
+	}
+	if st.admits {
+		j.notes = append(j.notes, fmt.Sprintf("admitted although level %q does not enforce who signed", st.level))
+		return nil
+	}
+	return st.notEnforced(strings.Join(j.notes, "; "))
 }
 
 func (s *statement) notEnforced(detail string) error {

@@ -45,6 +45,16 @@ type Options struct {
 	VerifyTimestamp string
 	// Revocation tells about revoked certificates; nil means [Offline].
 	Revocation Revocation
+	// Plugins are the verification plugins that signatures may call for. A
+	// signature that calls for another one is refused.
+	Plugins []Plugin
+	// PluginHost runs them; nil runs none, so that signatures that call for one
+	// prove nothing.
+	PluginHost *PluginHost
+	// AdmitNotEnforced makes a proof of what else is a problem with reason
+	// NotEnforced: the signature of somebody, with a note that nobody was asked
+	// for. It is for dialects of Notation alone (TRUST R29).
+	AdmitNotEnforced bool
 }
 
 // Signer verifies Notation signatures. It implements policy.Signer, is
@@ -53,6 +63,8 @@ type Options struct {
 type Signer struct {
 	statements []statement
 	revocation Revocation
+	plugins    []Plugin
+	host       *PluginHost
 	id         policy.SignerID
 }
 
@@ -84,30 +96,33 @@ func New(o Options) (*Signer, error) {
 		stores = append(stores, s)
 		p.TrustStores = append(p.TrustStores, string(s.Type)+":"+s.Name)
 	}
-	s, err := newStatement(p, stores)
+	plugins, err := clonePlugins(o.Plugins)
 	if err != nil {
 		return nil, fmt.Errorf("notation signer: %w", err)
 	}
-	s.name, s.wildcard = "", true
-	return newSigner([]statement{s}, o.Revocation)
+	s, err := newStatement(p, stores, plugins)
+	if err != nil {
+		return nil, fmt.Errorf("notation signer: %w", err)
+	}
+	s.name, s.wildcard, s.admits = "", true, o.AdmitNotEnforced
+	return newSigner(Signer{statements: []statement{s}, revocation: o.Revocation, plugins: plugins, host: o.PluginHost})
 }
 
-func newSigner(statements []statement, revocation Revocation) (*Signer, error) {
-	if revocation == nil {
-		revocation = Offline{}
+func newSigner(s Signer) (*Signer, error) {
+	if s.revocation == nil {
+		s.revocation = Offline{}
 	}
-	s := &Signer{statements: statements, revocation: revocation}
 	id, err := s.contentID()
 	if err != nil {
 		return nil, err
 	}
 	s.id = id
-	return s, nil
+	return &s, nil
 }
 
 // ID returns the signer's identity by content: scopes, actions, timestamp
-// option, trusted identities, the certificates of the trust stores and the
-// revocation option. Names of statements and stores are not part of it.
+// option, trusted identities, the certificates of the trust stores, the
+// revocation option, and the plugins with their digests and configuration. Names of statements and stores are not part of it.
 func (s *Signer) ID() policy.SignerID { return s.id }
 
 // PerRepository returns true: statements are chosen by repository.
@@ -205,10 +220,11 @@ func (s *Signer) contentID() (policy.SignerID, error) {
 		Timestamp  trustpolicy.TimestampOption
 		Identities []string
 		Stores     []store
+		Admits     bool `json:",omitempty"`
 	}
 	statements := make([]string, 0, len(s.statements))
 	for _, st := range s.statements {
-		c := content{Wildcard: st.wildcard, Rules: st.rules, Timestamp: st.timestamp, Identities: slices.Sorted(slices.Values(st.names))}
+		c := content{Wildcard: st.wildcard, Rules: st.rules, Timestamp: st.timestamp, Identities: slices.Sorted(slices.Values(st.names)), Admits: st.admits}
 		for _, scope := range st.scopes {
 			c.Scopes = append(c.Scopes, scope.String())
 		}
@@ -234,7 +250,8 @@ func (s *Signer) contentID() (policy.SignerID, error) {
 		Version    int
 		Statements []string
 		Revocation string
-	}{1, statements, s.revocation.ID()})
+		Plugins    []Plugin
+	}{1, statements, s.revocation.ID(), s.plugins})
 	if err != nil {
 		return "", fmt.Errorf("identify notation signer: %w", err)
 	}

@@ -23,14 +23,15 @@ type statement struct {
 	timestamp trustpolicy.TimestampOption
 	stores    []TrustStore
 	names     []string // trusted identities
+	admits    bool     // what is not enforced, with a note
 	// document is what the library judges by: this statement alone, for every
 	// repository. The choice among statements is made here, on canonical names.
 	document *trustpolicy.Document
 }
 
 // newStatement checks a statement with its stores. Scopes are the caller's.
-func newStatement(p trustpolicy.TrustPolicy, stores []TrustStore) (statement, error) {
-	if err := checkIdentities(p.TrustedIdentities); err != nil {
+func newStatement(p trustpolicy.TrustPolicy, stores []TrustStore, plugins []Plugin) (statement, error) {
+	if err := checkIdentities(p.TrustedIdentities, plugins); err != nil {
 		return statement{}, err
 	}
 	p.RegistryScopes = []string{"*"}

@@ -112,13 +112,17 @@ func isRoot(c *x509.Certificate) bool {
 // type, a name with other characters than letters, digits, '_', '.' and '-', a
 // file beside a store, a symbolic link, a folder in a store, an empty store.
 func LoadTrustStores(fsys fs.FS) ([]TrustStore, error) {
+	return tree{FS: fsys}.stores()
+}
+
+func (t tree) stores() ([]TrustStore, error) {
 	var stores []TrustStore
-	types, err := folders(fsys, ".", "x509")
+	kinds, err := t.folders(".", "x509")
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range types {
-		names, err := folders(fsys, path.Join("x509", t))
+	for _, kind := range kinds {
+		names, err := t.folders(path.Join("x509", kind))
 		if err != nil {
 			return nil, err
 		}
@@ -126,7 +130,7 @@ func LoadTrustStores(fsys fs.FS) ([]TrustStore, error) {
 			if len(stores) == maxStores {
 				return nil, fmt.Errorf("x509: expected at most %d trust stores, got more", maxStores)
 			}
-			s, err := loadStore(fsys, StoreType(t), name)
+			s, err := t.load(StoreType(kind), name)
 			if err != nil {
 				return nil, err
 			}
@@ -139,8 +143,8 @@ func LoadTrustStores(fsys fs.FS) ([]TrustStore, error) {
 // folders returns the names of dir's entries, which must be folders. With only,
 // it looks for that one and returns its entries instead: what else lies beside
 // x509 is not ours.
-func folders(fsys fs.FS, dir string, only ...string) ([]string, error) {
-	entries, err := fs.ReadDir(fsys, dir)
+func (t tree) folders(dir string, only ...string) ([]string, error) {
+	entries, err := t.entries(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read trust store folder: %w", err)
 	}
@@ -160,7 +164,7 @@ func folders(fsys fs.FS, dir string, only ...string) ([]string, error) {
 	if len(names) == 0 {
 		return nil, fmt.Errorf("expected a folder %q in the trust store, got none", only[0])
 	}
-	return folders(fsys, path.Join(dir, only[0]))
+	return t.folders(path.Join(dir, only[0]))
 }
 
 func kindOf(e fs.DirEntry) string {
@@ -175,16 +179,16 @@ func kindOf(e fs.DirEntry) string {
 	return "special file"
 }
 
-func loadStore(fsys fs.FS, t StoreType, name string) (TrustStore, error) {
-	dir := path.Join("x509", string(t), name)
+func (t tree) load(kind StoreType, name string) (TrustStore, error) {
+	dir := path.Join("x509", string(kind), name)
 	if !validStoreName(name) {
 		return TrustStore{}, fmt.Errorf("%s: expected a store name of letters, digits, '_', '.' and '-'", dir)
 	}
-	entries, err := fs.ReadDir(fsys, dir)
+	entries, err := t.entries(dir)
 	if err != nil {
 		return TrustStore{}, fmt.Errorf("read trust store: %w", err)
 	}
-	s := TrustStore{Type: t, Name: name}
+	s := TrustStore{Type: kind, Name: name}
 	for _, e := range entries {
 		file := path.Join(dir, e.Name())
 		if !e.Type().IsRegular() {
@@ -193,7 +197,7 @@ func loadStore(fsys fs.FS, t StoreType, name string) (TrustStore, error) {
 		if ext := path.Ext(e.Name()); ext != ".pem" && ext != ".crt" && ext != ".cer" {
 			return TrustStore{}, fmt.Errorf("%s: expected a file named *.pem, *.crt or *.cer", file)
 		}
-		certificates, err := readCertificates(fsys, file)
+		certificates, err := readCertificates(t.FS, file)
 		if err != nil {
 			return TrustStore{}, fmt.Errorf("%s: %w", file, err)
 		}

@@ -92,10 +92,10 @@ func interrupted(ctx context.Context) error {
 // judge runs the library over an envelope and reads its outcome.
 func (s *Signer) judge(ctx context.Context, st *statement, e envelope, image evidence.Image) (policy.Proof, error) {
 	want := descriptorOf(image)
-	c := &call{statement: st, revocation: s.revocation, envelope: e}
+	c := &call{statement: st, revocation: s.revocation, envelope: e, plugins: s.plugins}
 	target, targetErr := e.target()
 	c.wanted = targetErr == nil && target.names(want)
-	v, err := verifier.NewWithOptions(st.document, c, plugins{}, verifier.VerifierOptions{
+	v, err := verifier.NewWithOptions(st.document, c, manager{c}, verifier.VerifierOptions{
 		RevocationCodeSigningValidator:  validator{call: c},
 		RevocationTimestampingValidator: validator{call: c, timestamping: true},
 	})
@@ -110,8 +110,8 @@ func (s *Signer) judge(ctx context.Context, st *statement, e envelope, image evi
 	if outcome == nil {
 		return policy.Proof{}, &evidence.Problem{Reason: evidence.Internal, Expected: "an outcome of the verification", Got: "none", Err: verifyErr}
 	}
-	j := judgement{call: c, outcome: outcome, err: verifyErr, target: target, targetErr: targetErr, want: want}
-	proof, err := j.decide()
+	j := judgement{call: c, outcome: outcome, err: verifyErr, target: target, targetErr: targetErr, want: want, host: s.host}
+	proof, err := j.decide(ctx)
 	if err == nil {
 		return proof, nil
 	}

@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/imageref"
@@ -21,6 +23,12 @@ type Signers struct {
 	TrustedRoot *sigstore.TrustedRoot
 	// Revocation tells about revoked Notation certificates; nil asks nobody.
 	Revocation notation.Revocation
+	// Plugins are those that the operator describes. A plugin that a policy names
+	// by the same name and digest takes its configuration from here, if the policy
+	// has none; nothing else is taken.
+	Plugins []notation.Plugin
+	// PluginHost runs plugins; nil runs none.
+	PluginHost *notation.PluginHost
 	// Parser reads repositories under the operator's host aliases.
 	Parser imageref.Parser
 }
@@ -95,22 +103,26 @@ func (s Signers) Notation(spec dialect.NotationSpec) (policy.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := notation.Options{TrustStores: stores, TrustedIdentities: []string{"*"}, Revocation: s.Revocation}
+	options := notation.Options{TrustStores: stores, TrustedIdentities: []string{"*"}, Revocation: s.Revocation, AdmitNotEnforced: spec.AdmitNotEnforced}
 	if _, err := notation.New(options); err != nil {
 		return nil, &dialect.SpecError{Field: dialect.FieldTrustStores, Index: -1, Err: err}
+	}
+	options.Plugins, options.PluginHost = s.plugins(spec.Plugins), s.PluginHost
+	if _, err := notation.New(options); err != nil {
+		return nil, &dialect.SpecError{Field: dialect.FieldPlugins, Index: -1, Err: err}
 	}
 	options.TrustedIdentities = spec.TrustedIdentities
 	if _, err := notation.New(options); err != nil {
 		return nil, &dialect.SpecError{Field: dialect.FieldTrustedIdentities, Err: err}
 	}
-	if spec.Level == notation.Audit || spec.Level == notation.Skip {
+	if spec.Level == notation.Skip || spec.Level == notation.Audit && !spec.AdmitNotEnforced {
 		return nil, &dialect.SpecError{Field: dialect.FieldLevel, Err: errors.New("expected a level that proves who signed")}
 	}
 	options.Level = spec.Level
 	if _, err := notation.New(options); err != nil {
 		return nil, &dialect.SpecError{Field: dialect.FieldLevel, Err: err}
 	}
-	if action := spec.Override["authenticity"]; action != "" && action != "enforce" {
+	if action := spec.Override["authenticity"]; action != "" && action != "enforce" && !spec.AdmitNotEnforced {
 		return nil, &dialect.SpecError{Field: dialect.FieldOverride, Err: fmt.Errorf("authenticity: expected enforce, got %.50q", action)}
 	}
 	options.Override = spec.Override
@@ -123,6 +135,21 @@ func (s Signers) Notation(spec dialect.NotationSpec) (policy.Signer, error) {
 		return nil, &dialect.SpecError{Field: dialect.FieldVerifyTimestamp, Err: err}
 	}
 	return signer, nil
+}
+
+// plugins are those of the policy. A configuration may hold secrets: the
+// operator's goes to the pinned executable that it was written for.
+func (s Signers) plugins(specs []dialect.PluginSpec) []notation.Plugin {
+	all := make([]notation.Plugin, 0, len(specs))
+	for _, spec := range specs {
+		p := notation.Plugin(spec)
+		same := func(o notation.Plugin) bool { return o.Name == p.Name && strings.EqualFold(o.SHA256, p.SHA256) }
+		if i := slices.IndexFunc(s.Plugins, same); p.Config == nil && i >= 0 {
+			p.Config = s.Plugins[i].Config
+		}
+		all = append(all, p)
+	}
+	return all
 }
 
 func trustStores(specs []dialect.TrustStore) ([]notation.TrustStore, error) {
