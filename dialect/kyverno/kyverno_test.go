@@ -1,0 +1,185 @@
+package kyverno_test
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/dialect/kyverno"
+	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/imageref"
+	"github.com/bonafide-dev/bonafide/policy"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// fakeSigner is a signer that says what it was made of.
+type fakeSigner struct {
+	policy.Attestor
+
+	made string
+}
+
+func (s fakeSigner) Describe() string    { return s.made }
+func (s fakeSigner) ID() policy.SignerID { return policy.SignerID(s.made) }
+func (s fakeSigner) Need() evidence.Need { return evidence.Need{SimpleSigning: true} }
+func (s fakeSigner) Verify(context.Context, evidence.Image, evidence.Item) (policy.Proof, error) {
+	return policy.Proof{}, errors.New("not asked here")
+}
+
+// fakeSigners refuse what the verifiers refuse, as far as these tests go.
+type fakeSigners struct {
+	noRoot bool
+	noHash bool // keys bring their own, as Ed25519 does
+}
+
+func (f fakeSigners) Key(s dialect.KeySpec) (policy.Signer, error) {
+	block, rest := pem.Decode(s.PEM)
+	switch {
+	case block == nil:
+		return nil, &dialect.SpecError{Field: dialect.FieldKey, Err: errors.New("expected a PEM public key, got text that is not PEM")}
+	case block.Type != "PUBLIC KEY" || len(rest) > 0:
+		return nil, &dialect.SpecError{Field: dialect.FieldKey, Err: fmt.Errorf("expected a PEM public key, got a %s", strings.ToLower(block.Type))}
+	case s.Hash != "" && f.noHash:
+		return nil, &dialect.SpecError{Field: dialect.FieldHash, Err: errors.New("expected no hash with the key, got one")}
+	case !s.LogIgnored && f.noRoot:
+		return nil, &dialect.SpecError{Field: dialect.FieldTransparencyLog, Err: errors.New("expected a trusted root for the log that is required, got none")}
+	}
+	return fakeSigner{made: fmt.Sprintf("key %s hash=%q logIgnored=%t annotations=%v",
+		imageref.DigestOf(block.Bytes).Hex()[:8], s.Hash, s.LogIgnored, s.Annotations)}, nil
+}
+
+func (f fakeSigners) Notation(s dialect.NotationSpec) (policy.Signer, error) {
+	var stores []string
+	for i, store := range s.TrustStores {
+		if !strings.Contains(string(store.Certificates), "CERTIFICATE") {
+			return nil, &dialect.SpecError{Field: dialect.FieldTrustStores, Index: i, Err: errors.New("expected certificates, got none")}
+		}
+		stores = append(stores, store.Type)
+	}
+	return fakeSigner{made: fmt.Sprintf("notation %s %q level=%s", strings.Join(stores, "+"), s.TrustedIdentities, s.Level)}, nil
+}
+
+// compile loads a document as an operator's file.
+func compile(tb testing.TB, name, text string, signers dialect.Signers, o kyverno.Options) ([]policy.Policy, error) {
+	tb.Helper()
+	documents, parsed := dialect.Parse(name, []byte(text))
+	loader := dialect.Loader{Dialects: []dialect.Dialect{kyverno.New(signers, o)}}
+	policies, _, loaded := loader.Load(documents)
+	failed := append(dialect.ErrorsOf(parsed, name), dialect.ErrorsOf(loaded, name)...)
+	return policies, failed.Err()
+}
+
+// TestCorpus compiles every file of testdata and compares what came of it with
+// the text beside it: the policies of valid files, the errors of invalid ones.
+func TestCorpus(t *testing.T) {
+	for _, folder := range []string{"valid", "invalid"} {
+		entries, err := os.ReadDir(filepath.Join("testdata", folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			name, is := strings.CutSuffix(entry.Name(), ".yaml")
+			if !is {
+				continue
+			}
+			t.Run(folder+"/"+name, func(t *testing.T) {
+				text, err := os.ReadFile(filepath.Join("testdata", folder, entry.Name()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				policies, err := compile(t, entry.Name(), string(text), fakeSigners{}, kyverno.Options{})
+				got := describe(policies)
+				if folder == "invalid" {
+					if err == nil {
+						t.Fatalf("expected errors, got the policies\n%s", got)
+					}
+					got = err.Error() + "\n"
+				} else if err != nil {
+					t.Fatalf("expected policies, got the errors\n%v", err)
+				}
+				golden(t, filepath.Join("testdata", folder, name+".txt"), got)
+			})
+		}
+	}
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("run the test with -update to write it: %v", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+// describe writes policies as text for people to review.
+func describe(policies []policy.Policy) string {
+	var b strings.Builder
+	for _, p := range policies {
+		fmt.Fprintf(&b, "%s %s %s (%s)\n", p.Origin.Kind, p.Origin, p.Origin.Entry, p.Origin.File)
+		for _, i := range p.Include {
+			fmt.Fprintf(&b, "  include %s\n", i)
+		}
+		for _, e := range p.Exclude {
+			fmt.Fprintf(&b, "  exclude %s\n", e)
+		}
+		for _, s := range p.PullSecrets {
+			fmt.Fprintf(&b, "  pull secret %s/%s\n", s.Namespace, s.Name)
+		}
+		fmt.Fprintf(&b, "  mode %s onUndecided %s pin %s %v\n", p.Mode, p.OnUndecided, p.Pin, p.PinKinds)
+		tree(&b, p.Require, "  ")
+		for _, n := range p.Notes {
+			fmt.Fprintf(&b, "  note weakening=%t %s: %s\n", n.Weakening, n.Path, n.Text)
+		}
+	}
+	return b.String()
+}
+
+func tree(b *strings.Builder, r policy.Requirement, indent string) {
+	branch := func(title string, of []policy.Requirement) {
+		fmt.Fprintf(b, "%s%s\n", indent, title)
+		for _, child := range of {
+			tree(b, child, indent+"  ")
+		}
+	}
+	switch n := r.(type) {
+	case policy.All:
+		branch("all", n.Of)
+	case policy.AnyOf:
+		branch("any", n.Of)
+	case policy.AtLeast:
+		branch(fmt.Sprintf("at least %d of %s", n.Count, n.Name), n.Of)
+	case policy.Signature:
+		fmt.Fprintf(b, "%ssignature %s: %s\n", indent, n.Where, n.Signer.Describe())
+	case policy.Attestation:
+		fmt.Fprintf(b, "%sattestation %s: %s %s\n", indent, n.Where, n.Quantifier, n.Type)
+		for _, s := range n.Signers {
+			fmt.Fprintf(b, "%s  by %s\n", indent, s.Signer.Describe())
+		}
+		for _, c := range n.Conditions {
+			fmt.Fprintf(b, "%s  if %s\n", indent, c)
+		}
+	default:
+		fmt.Fprintf(b, "%s%T\n", indent, r)
+	}
+}
+
+// specOf is the specification of a key of these tests.
+func specOf(name string) dialect.KeySpec { return dialect.KeySpec{PEM: []byte(testKeys()[name])} }
