@@ -155,7 +155,12 @@ func patience(timeout string) (wait, margin time.Duration) {
 	if err != nil || given <= 0 {
 		given = defaultTimeout
 	}
-	given = min(given, maxTimeout)
+	return lessMargin(min(given, maxTimeout))
+}
+
+// lessMargin splits the time that a caller waits into what a decision may take
+// and what is left for the way back.
+func lessMargin(given time.Duration) (wait, margin time.Duration) {
 	margin = min(max(given/10, minMargin), maxMargin)
 	return given - margin, margin
 }

@@ -29,17 +29,7 @@ func BenchmarkAdmission(b *testing.B) {
 	least, warm := caller{bare.Client(), bare.URL, body}, caller{r.client, r.doors + validateDoor + "?timeout=10s", body}
 	b.Run("Bare", least.measure)
 	b.Run("Warm", warm.measure)
-	b.Run("Ratio", func(b *testing.B) {
-		var took [2]time.Duration
-		for b.Loop() {
-			for i, c := range []caller{least, warm, warm, least} {
-				began := time.Now()
-				c.burst(b, 16, 16)
-				took[min(i, 3-i)] += time.Since(began)
-			}
-		}
-		b.ReportMetric(float64(took[0])/float64(took[1]), "of-bare")
-	})
+	b.Run("Ratio", func(b *testing.B) { ratio(b, least, warm) })
 	b.Run("HandlerOnly", func(b *testing.B) {
 		h := newServer(b, each(allow)).Doors()
 		b.ReportAllocs()
@@ -49,6 +39,19 @@ func BenchmarkAdmission(b *testing.B) {
 			}
 		}
 	})
+}
+
+// ratio reports how much of the first caller's throughput the second has.
+func ratio(b *testing.B, first, second caller) {
+	var took [2]time.Duration
+	for b.Loop() {
+		for i, c := range []caller{first, second, second, first} {
+			began := time.Now()
+			c.burst(b, 16, 16)
+			took[min(i, 3-i)] += time.Since(began)
+		}
+	}
+	b.ReportMetric(float64(took[0])/float64(took[1]), "of-bare")
 }
 
 func decodeAndAllow(w http.ResponseWriter, r *http.Request) {
@@ -105,4 +108,54 @@ func (c caller) measure(b *testing.B) {
 			c.call(b)
 		}
 	})
+}
+
+// BenchmarkProvider asks about a Pod's three images as Gatekeeper does. Bare is
+// a provider that decodes and answers; Warm has a decider that answers at once;
+// Cold makes a connection for each request, as old Gatekeepers do.
+func BenchmarkProvider(b *testing.B) {
+	body := keys(b, "ghcr.io/acme/app:allowed", "ghcr.io/acme/init:allowed", "ghcr.io/acme/debug:denied")
+	bare := httptest.NewUnstartedServer(http.HandlerFunc(decodeAndEcho))
+	bare.EnableHTTP2 = true
+	bare.TLS = &tls.Config{MinVersion: tls.VersionTLS13}
+	bare.StartTLS()
+	defer bare.Close()
+	r := start(b, each(byTag))
+	cold := r.dial(b)
+	cold.Transport.(*http.Transport).DisableKeepAlives = true
+	least, warm := caller{bare.Client(), bare.URL, body}, caller{r.client, r.doors + ratifyV1, body}
+	b.Run("Bare", least.measure)
+	b.Run("Warm", warm.measure)
+	b.Run("Cold", caller{cold, r.doors + ratifyV1, body}.measure)
+	b.Run("Ratio", func(b *testing.B) { ratio(b, least, warm) })
+	b.Run("HandlerOnly", func(b *testing.B) {
+		h := newServer(b, each(byTag)).Doors()
+		b.ReportAllocs()
+		for b.Loop() {
+			if w := post(h, ratifyV1, body); w.Code != http.StatusOK {
+				b.Fatal(w.Code)
+			}
+		}
+	})
+}
+
+func decodeAndEcho(w http.ResponseWriter, r *http.Request) {
+	raw, err := io.ReadAll(r.Body)
+	var request struct {
+		Request struct {
+			Keys []string `json:"keys"`
+		} `json:"request"`
+	}
+	if err != nil || json.Unmarshal(raw, &request) != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	var answer providerAnswer
+	for _, key := range request.Request.Keys {
+		answer.Response.Items = append(answer.Response.Items, item{Key: key, Value: map[string]bool{"isSuccess": false}})
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if json.NewEncoder(w).Encode(answer) != nil {
+		panic(http.ErrAbortHandler)
+	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
-	"time"
 
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -26,7 +24,8 @@ func (c *call) decide(ctx context.Context, held *slot) answer {
 	if len(images) == 0 {
 		return answer{Allowed: true}
 	}
-	v := c.verdict(object, c.ask(ctx, held, c.question(object, images)))
+	decision, _ := c.server.ask(ctx, asked{door: c.door, held: held, grace: c.grace, request: c.question(object, images)})
+	v := c.verdict(object, decision)
 	c.record(ctx, v)
 	return v.answer()
 }
@@ -95,68 +94,6 @@ func (c *call) question(object workload.Object, images []workload.Image) engine.
 		r.Namespace = policy.Namespace{State: policy.NamespaceKnown, Name: c.request.Namespace}
 	}
 	return r
-}
-
-// ask has the images decided. It returns by the deadline, whether the decider
-// does or not, and vouches that there is one decision for each image.
-func (c *call) ask(ctx context.Context, held *slot, r engine.Request) engine.Decision {
-	type outcome struct {
-		decision engine.Decision
-		problem  *evidence.Problem
-	}
-	done := make(chan outcome, 1)
-	held.hold()
-	go func() {
-		defer held.leave()
-		var o outcome
-		defer func() {
-			if p := recover(); p != nil {
-				c.server.panicked(ctx, c.door, p)
-				o = outcome{problem: &evidence.Problem{Reason: evidence.Internal, Expected: "a decision", Got: "an internal error"}}
-			}
-			done <- o
-		}()
-		o.decision = c.server.options.Decider.Decide(ctx, r)
-	}()
-	select {
-	case o := <-done:
-		if o.problem == nil {
-			o.problem = mismatch(r.Images, o.decision)
-		}
-		if o.problem == nil {
-			return o.decision
-		}
-		return undecided(r.Images, o.problem)
-	case <-ctx.Done():
-	}
-	grace := time.NewTimer(c.grace)
-	defer grace.Stop()
-	select { // a decider that keeps to the deadline says more than we could
-	case o := <-done:
-		if o.problem == nil && mismatch(r.Images, o.decision) == nil {
-			return o.decision
-		}
-	case <-grace.C:
-	}
-	return undecided(r.Images, &evidence.Problem{Reason: evidence.DeadlineExceeded, Expected: "a decision before the deadline", Got: "none yet", Err: context.Cause(ctx)})
-}
-
-// mismatch says if the decisions are not those of the images.
-func mismatch(images []workload.Image, d engine.Decision) *evidence.Problem {
-	same := func(i engine.ImageDecision, w workload.Image) bool { return i.Image == w }
-	if slices.EqualFunc(d.Images, images, same) {
-		return nil
-	}
-	return &evidence.Problem{Reason: evidence.Internal, Expected: "a decision for each image", Got: fmt.Sprintf("%d for %d", len(d.Images), len(images))}
-}
-
-// undecided is the decision when there is none.
-func undecided(images []workload.Image, p *evidence.Problem) engine.Decision {
-	d := engine.Decision{Images: make([]engine.ImageDecision, len(images))}
-	for i, image := range images {
-		d.Images[i] = engine.ImageDecision{Image: image, Problem: p}
-	}
-	return d
 }
 
 // named names the object for a message.

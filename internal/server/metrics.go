@@ -31,6 +31,7 @@ type Metrics struct {
 
 	decisions  *prometheus.CounterVec
 	answers    *prometheus.HistogramVec
+	provides   *prometheus.HistogramVec
 	panics     *prometheus.CounterVec
 	inFlight   prometheus.Gauge
 	unverified *prometheus.CounterVec
@@ -56,6 +57,7 @@ func NewMetrics(hosts ...string) *Metrics {
 		registry:   prometheus.NewRegistry(),
 		decisions:  counter("decisions_total", "Images decided, by door, outcome and reason. Dry runs are not counted.", "door", "outcome", "reason"),
 		answers:    histogram("admission_seconds", "Time to answer a request at an admission door.", "door", "allowed"),
+		provides:   histogram("external_data_seconds", "Time to answer Gatekeeper, by door and whether anything could be decided.", "door", "answered"),
 		panics:     counter("panics_total", "Requests that ended in an internal error, by door.", "door"),
 		unverified: counter("unmatched_images_total", "Images that no enforcing policy covers, by namespace.", "namespace"),
 		caches:     counter("cache_lookups_total", "Looks into a cache.", "cache", "hit"),
@@ -77,7 +79,7 @@ func NewMetrics(hosts ...string) *Metrics {
 		m.reasons[info.Reason] = true
 	}
 	m.registry.MustRegister(
-		m.decisions, m.answers, m.panics, m.inFlight, m.unverified, m.caches, m.verified, m.requests, m.policies, m.weakenings, m.reloads, m.reloaded,
+		m.decisions, m.answers, m.provides, m.panics, m.inFlight, m.unverified, m.caches, m.verified, m.requests, m.policies, m.weakenings, m.reloads, m.reloaded,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -152,6 +154,10 @@ func (m *Metrics) decided(d door, outcome policy.Outcome, reason evidence.Reason
 
 func (m *Metrics) answered(d door, allowed bool, took time.Duration) {
 	m.answers.WithLabelValues(string(d), strconv.FormatBool(allowed)).Observe(took.Seconds())
+}
+
+func (m *Metrics) provided(d door, answered bool, took time.Duration) {
+	m.provides.WithLabelValues(string(d), strconv.FormatBool(answered)).Observe(took.Seconds())
 }
 
 func (m *Metrics) panicked(d door) { m.panics.WithLabelValues(string(d)).Inc() }

@@ -125,9 +125,12 @@ func owner(f policy.Finding, p *evidence.Problem) policy.Finding {
 }
 
 // message joins the summary and the lines, each once, within maxMessage.
-func message(first string, lines []string) string {
+func message(first string, lines []string) string { return messageAfter("", first, lines) }
+
+// messageAfter is message with something before it, which counts.
+func messageAfter(before, first string, lines []string) string {
 	var b strings.Builder
-	b.WriteString(summary(first))
+	b.WriteString(before + summary(first))
 	for i, l := range lines {
 		if slices.Contains(lines[:i], l) {
 			continue

@@ -70,6 +70,15 @@ type Options struct {
 	// must be cheap: it is called for each request; a pool that it has returned
 	// must not be changed.
 	AdmissionClients func() *x509.CertPool
+	// GatekeeperClients is as AdmissionClients, for the paths of Gatekeeper's
+	// external data.
+	GatekeeperClients func() *x509.CertPool
+	// GatekeeperTimeout is how long Gatekeeper waits for an answer. Zero means
+	// [DefaultGatekeeperTimeout]; a Provider's URL may ask for less with
+	// "?timeout=".
+	GatekeeperTimeout time.Duration
+	// CheckImages are the settings of /checkimages.
+	CheckImages CheckImagesOptions
 	// Unmatched is what happens to images that no enforcing policy covers.
 	Unmatched Unmatched
 	// Ready returns why requests cannot be decided yet, or nil. It is what
@@ -103,13 +112,14 @@ const (
 
 // Server answers at the doors. It is safe for concurrent use.
 type Server struct {
-	options  Options
-	log      *slog.Logger
-	metrics  *Metrics
-	clients  *clientCheck // nil: no certificate is asked for
-	slots    chan struct{}
-	bodies   *bodyReader
-	draining drainFlag
+	options     Options
+	log         *slog.Logger
+	metrics     *Metrics
+	clients     *clientCheck // of the admission paths; nil: no certificate is asked for
+	gatekeepers *clientCheck // of the external data paths
+	slots       chan struct{}
+	bodies      *bodyReader
+	draining    drainFlag
 }
 
 // New returns a Server. An error names the option that is missing.
@@ -123,8 +133,14 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("server: expected a readiness check, got nil")
 	case o.Now == nil:
 		return nil, errors.New("server: expected a clock, got nil")
-	case o.ReadTimeout < 0 || o.ShutdownDelay < 0 || o.DrainTimeout < 0:
+	case o.GatekeeperTimeout < 0 || o.ReadTimeout < 0 || o.ShutdownDelay < 0 || o.DrainTimeout < 0:
 		return nil, errors.New("server: expected times of zero or more, got a negative one")
+	}
+	if o.GatekeeperTimeout == 0 {
+		o.GatekeeperTimeout = DefaultGatekeeperTimeout
+	}
+	if err := o.CheckImages.complete(); err != nil {
+		return nil, err
 	}
 	if o.ReadTimeout == 0 {
 		o.ReadTimeout = DefaultReadTimeout
@@ -142,6 +158,9 @@ func New(o Options) (*Server, error) {
 	if o.AdmissionClients != nil {
 		s.clients = &clientCheck{roots: o.AdmissionClients, now: o.Now}
 	}
+	if o.GatekeeperClients != nil {
+		s.gatekeepers = &clientCheck{roots: o.GatekeeperClients, now: o.Now}
+	}
 	return s, nil
 }
 
@@ -151,6 +170,8 @@ func (s *Server) Doors() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /admission/mutate", s.admission(mutate))
 	mux.Handle("POST /admission/validate", s.admission(validate))
+	s.providers(mux)
+	mux.Handle("/checkimages", s.checkImages())
 	return mux
 }
 

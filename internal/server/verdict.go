@@ -16,6 +16,7 @@ type verdict struct {
 	refused  []string // lines; not empty if any image is refused
 	warnings []string
 	patch    []patchOp
+	kyverno  kyvernoBlock // refused, in the words of one dialect
 }
 
 // judged is what a door makes of one image.
@@ -27,7 +28,7 @@ type judged struct {
 
 // verdict judges each image of a decision about the object.
 func (c *call) verdict(object workload.Object, d engine.Decision) verdict {
-	v := verdict{images: make([]judged, 0, len(d.Images))}
+	v := verdict{images: make([]judged, 0, len(d.Images)), kyverno: kyvernoBlock{object: c.kyvernoObject()}}
 	for _, image := range d.Images {
 		v.images = append(v.images, c.judge(&v, object, image))
 	}
@@ -43,6 +44,7 @@ func (c *call) judge(v *verdict, object workload.Object, d engine.ImageDecision)
 	case policy.Denied, policy.Undecided:
 	}
 	v.refused = append(v.refused, refusals(d)...)
+	v.kyverno.refused(d)
 	return judged{outcome: d.Outcome, reason: reasonOf(d)}
 }
 
@@ -62,6 +64,7 @@ func (c *call) allowed(v *verdict, object workload.Object, d engine.ImageDecisio
 			p.Err = cause
 		}
 		v.refused = append(v.refused, line(d.Image.Ref+": "+pinning(d, object.Kind), "", p))
+		v.kyverno.notPinned(d)
 		return judged{outcome: policy.Denied, reason: p.Reason}
 	}
 	for _, p := range d.Policies {
@@ -166,5 +169,5 @@ func (v verdict) answer() answer {
 	if open > 0 {
 		first += fmt.Sprintf("; %d could not be decided", open)
 	}
-	return answer{Message: message(first, v.refused), Warnings: warned(v.warnings)}
+	return answer{Message: messageAfter(v.kyverno.String(), first, v.refused), Warnings: warned(v.warnings)}
 }
