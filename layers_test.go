@@ -38,27 +38,34 @@ type layer struct {
 func layers() map[string]layer {
 	return map[string]layer{
 		"imageref": {level: names},
+		"examples": {level: names}, // files, and their filling in
 
 		"evidence": {level: vocabulary, imports: []string{"imageref"}},
 		"policy":   {level: vocabulary, imports: []string{"evidence", "imageref"}},
 		"registry": {level: vocabulary, imports: []string{"evidence", "imageref"}},
 		"workload": {level: vocabulary, imports: []string{"evidence", "imageref"}},
 
-		"api/v1alpha1":   {level: verifiers},
-		"dialect":        {level: verifiers, imports: []string{"evidence", "imageref", "policy"}},
-		"dialect/native": {level: verifiers, imports: []string{"api/v1alpha1", "dialect", "evidence", "imageref", "policy"}},
-		"notation":       {level: verifiers, imports: []string{"evidence", "imageref", "policy"}, tests: []string{"registry"}},
-		"sigstore":       {level: verifiers, imports: []string{"evidence", "imageref", "policy"}, tests: []string{"registry"}},
+		"api/v1alpha1":    {level: verifiers},
+		"attest":          {level: verifiers, imports: []string{"evidence", "imageref", "policy"}},
+		"attest/jmes":     {level: verifiers, imports: []string{"evidence", "imageref", "policy"}},
+		"dialect":         {level: verifiers, imports: []string{"evidence", "imageref", "policy"}},
+		"dialect/kyverno": {level: verifiers, imports: []string{"attest/jmes", "dialect", "evidence", "imageref", "policy"}},
+		"dialect/native":  {level: verifiers, imports: []string{"api/v1alpha1", "attest", "dialect", "evidence", "imageref", "policy"}},
+		"dialect/nirmata": {level: verifiers, imports: []string{"dialect", "imageref", "policy"}},
+		"notation":        {level: verifiers, imports: []string{"evidence", "imageref", "policy"}, tests: []string{"registry"}},
+		"sigstore":        {level: verifiers, imports: []string{"evidence", "imageref", "policy"}, tests: []string{"registry"}},
 
 		"engine": {level: decision, imports: []string{"evidence", "imageref", "policy", "workload"}},
 
 		"internal/policyset": {level: doors, imports: []string{
 			"dialect", "dialect/native", "evidence", "imageref", "notation", "policy", "sigstore",
 		}},
-		"internal/server": {level: doors, imports: []string{"engine", "evidence", "imageref", "policy", "workload"}},
+		"internal/server": {level: doors, imports: []string{"attest/jmes", "engine", "evidence", "imageref", "policy", "workload"}, tests: []string{
+			"dialect", "dialect/nirmata", "internal/policyset", "registry",
+		}},
 		"internal/demo": {level: doors, imports: []string{
-			"dialect", "dialect/native", "engine", "evidence", "imageref", "internal/fixture", "internal/policyset", "internal/server",
-			"notation", "policy", "registry", "sigstore", "workload",
+			"dialect", "dialect/kyverno", "dialect/native", "dialect/nirmata", "engine", "examples", "internal/fixture",
+			"internal/policyset", "internal/server", "policy", "registry",
 		}},
 
 		"cmd/bonafide": {level: command, imports: []string{anything}},
@@ -67,8 +74,10 @@ func layers() map[string]layer {
 		"internal/rig":     {level: testSupport},
 		"internal/testca":  {level: testSupport, imports: []string{"evidence", "imageref", "internal/fixture"}},
 		"test/bench":       {level: testSupport, imports: []string{anything}},
+		"test/cases":       {level: testSupport, imports: []string{anything}},
 		"test/corpus":      {level: testSupport, imports: []string{anything}},
 		"test/e2e":         {level: testSupport, imports: []string{anything}},
+		"test/interop":     {level: testSupport, imports: []string{anything}},
 
 		// Programs of the Makefile and their nested modules' roots.
 		"hack/corpus":     {level: testSupport, imports: []string{"imageref", "internal/fixture"}},

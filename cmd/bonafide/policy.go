@@ -7,7 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/dialect/kyverno"
 	"github.com/bonafide-dev/bonafide/dialect/native"
+	"github.com/bonafide-dev/bonafide/dialect/nirmata"
 	"github.com/bonafide-dev/bonafide/internal/policyset"
 	"github.com/bonafide-dev/bonafide/policy"
 	"github.com/bonafide-dev/bonafide/sigstore"
@@ -31,11 +33,11 @@ func newPolicyCheck() *cobra.Command {
 		Short: "Say whether policies load, and where they are weak",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, paths []string) error {
-			root, err := readTrustedRoot(trustedRoot)
+			makers, err := signers(trustedRoot, nil)
 			if err != nil {
 				return err
 			}
-			set, err := policyset.Load(paths, policyOptions(policyset.NewSigners(root)))
+			set, err := policyset.Load(paths, policyOptions(makers))
 			if err != nil {
 				return err
 			}
@@ -50,7 +52,11 @@ func newPolicyCheck() *cobra.Command {
 // printPolicies lists policies with their notes, weakenings marked.
 func printPolicies(w io.Writer, policies []policy.Policy) {
 	for _, p := range policies {
-		fmt.Fprintf(w, "%s  %s %s  %s\n", p.Origin, p.Origin.Dialect, p.Origin.Kind, p.Origin.File)
+		name := p.Origin.String()
+		if p.Origin.Entry != "" {
+			name += " " + p.Origin.Entry
+		}
+		fmt.Fprintf(w, "%s  %s %s  %s\n", name, p.Origin.Dialect, p.Origin.Kind, p.Origin.File)
 		for _, n := range p.Notes {
 			mark := "note"
 			if n.Weakening {
@@ -84,5 +90,13 @@ func readTrustedRoot(file string) (*sigstore.TrustedRoot, error) {
 
 // policyOptions lists the dialects that are read.
 func policyOptions(signers policyset.Signers) policyset.Options {
-	return policyset.Options{Dialects: []dialect.Dialect{native.New(signers, native.Options{})}}
+	var plugins []dialect.PluginSpec
+	for _, p := range signers.Plugins {
+		plugins = append(plugins, dialect.PluginSpec(p))
+	}
+	return policyset.Options{Dialects: []dialect.Dialect{
+		native.New(signers, native.Options{}),
+		kyverno.New(signers, kyverno.Options{}),
+		nirmata.New(signers, nirmata.Options{Plugins: plugins}),
+	}}
 }

@@ -117,6 +117,9 @@ func (r renderer) finding(f policy.Finding, depth int) {
 
 func proofLine(p policy.Proof) string {
 	s := "signed"
+	if p.Statement != nil {
+		s = "stated"
+	}
 	if p.Who != "" {
 		s += " by " + p.Who
 	}

@@ -24,18 +24,21 @@ import (
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
-	policies          []string
-	listen, metrics   string
-	cert, key         string
-	writeCA           string
-	admissionClientCA string
-	trustedRoot       string
-	insecure, allow   []string
-	systemNamespace   string
-	unmatched         string
-	tagTTL            time.Duration
-	logLevel          string
-	logFormat         string
+	policies           []string
+	listen, metrics    string
+	cert, key          string
+	writeCA            string
+	admissionClientCA  string
+	clientCA           string
+	gatekeeperTimeout  time.Duration
+	checkimagesTimeout time.Duration
+	trustedRoot        string
+	insecure, allow    []string
+	systemNamespace    string
+	unmatched          string
+	tagTTL             time.Duration
+	logLevel           string
+	logFormat          string
 }
 
 func newServe() *cobra.Command {
@@ -63,7 +66,10 @@ Without --tls-cert a certificate is made in memory, and --write-ca writes what i
 	f.StringVar(&o.cert, "tls-cert", "", "certificate `FILE`, read again when it changes")
 	f.StringVar(&o.key, "tls-key", "", "private key `FILE` of --tls-cert")
 	f.StringVar(&o.writeCA, "write-ca", "", "`FILE` to write the CA of the certificate made in memory to")
-	f.StringVar(&o.admissionClientCA, "admission-client-ca", "", "CA `FILE` that callers of the admission paths must have a certificate of")
+	f.StringVar(&o.admissionClientCA, "admission-client-ca", "", "CA `FILE` that callers of the admission paths must have a certificate of; read again when it changes")
+	f.StringVar(&o.clientCA, "client-ca", "", "CA `FILE` that callers of the Gatekeeper paths must have a certificate of; read again when it changes")
+	f.DurationVar(&o.gatekeeperTimeout, "gatekeeper-timeout", server.DefaultGatekeeperTimeout, "how long Gatekeeper waits for an answer: at most its webhook's and the Provider's timeout")
+	f.DurationVar(&o.checkimagesTimeout, "checkimages-timeout", server.DefaultCheckImagesTimeout, "how long Kyverno's webhook waits for an answer of /checkimages, at most 30s")
 	f.StringVar(&o.trustedRoot, "trusted-root", "", "Sigstore trusted root `FILE`, for the transparency log")
 	f.StringArrayVar(&o.insecure, "insecure-registry", nil, "registry `HOST[:PORT]` with which plain HTTP or unverified TLS is spoken; repeatable")
 	f.StringArrayVar(&o.allow, "allow-registry", nil, "registry `HOST[:PORT]` that may have a local address; repeatable")
@@ -120,19 +126,14 @@ func (o serveOptions) logger(s streams) (*slog.Logger, error) {
 
 // wire makes every part. A policy that does not load ends the start.
 func (v *service) wire(ctx context.Context) error {
-	root, err := readTrustedRoot(v.options.trustedRoot)
-	if err != nil {
-		return err
-	}
 	if err := v.openRegistry(); err != nil {
 		return err
 	}
-	revocation, err := revocationBy(v.client)
+	makers, err := signers(v.options.trustedRoot, v.client)
 	if err != nil {
 		return err
 	}
-	signers := policyset.Signers{TrustedRoot: root, Revocation: revocation}
-	watcher, set, err := policyset.NewWatcher(v.options.policies, policyOptions(signers))
+	watcher, set, err := policyset.NewWatcher(v.options.policies, policyOptions(makers))
 	if err != nil {
 		return err
 	}
@@ -222,6 +223,7 @@ func (v *service) openServer(ctx context.Context) error {
 	}
 	o := server.Options{
 		Decider: v.engine, Unmatched: unmatched, Now: time.Now, Logger: v.log, Metrics: v.metrics,
+		GatekeeperTimeout: v.options.gatekeeperTimeout,
 		Ready: func() error {
 			if v.engine.Snapshot() == nil {
 				return errors.New("no policies are loaded yet")
@@ -229,11 +231,23 @@ func (v *service) openServer(ctx context.Context) error {
 			return nil
 		},
 	}
-	if o.AdmissionClients, err = v.admissionClients(); err != nil {
+	if v.options.gatekeeperTimeout <= 0 {
+		return fmt.Errorf("--gatekeeper-timeout: expected more than 0s, got %s", v.options.gatekeeperTimeout)
+	}
+	if o.AdmissionClients, err = v.clients(ctx, "--admission-client-ca", v.options.admissionClientCA); err != nil {
 		return err
 	}
 	if o.AdmissionClients == nil {
 		v.log.WarnContext(ctx, "whoever reaches the webhooks is answered; --admission-client-ca limits them to the API server")
+	}
+	if o.GatekeeperClients, err = v.clients(ctx, "--client-ca", v.options.clientCA); err != nil {
+		return err
+	}
+	if o.GatekeeperClients == nil {
+		v.log.WarnContext(ctx, "whoever reaches the Gatekeeper paths is answered; --client-ca limits them to Gatekeeper")
+	}
+	if o.CheckImages, err = v.checkImages(ctx); err != nil {
+		return err
 	}
 	if err := v.certificate(ctx, &o); err != nil {
 		return err
@@ -242,19 +256,19 @@ func (v *service) openServer(ctx context.Context) error {
 	return err
 }
 
-func (v *service) admissionClients() (func() *x509.CertPool, error) {
-	if v.options.admissionClientCA == "" {
+// clients are the authorities of those who may use some paths; nil if the flag
+// names none.
+func (v *service) clients(ctx context.Context, flag, file string) (func() *x509.CertPool, error) {
+	if file == "" {
 		return nil, nil
 	}
-	pem, err := dialect.ReadFile(v.options.admissionClientCA)
+	authorities, err := server.AuthorityFile(file, time.Now, func(err error) {
+		v.log.ErrorContext(ctx, "client authorities do not load; the last good ones stay", slog.String("flag", flag), slog.String("error", err.Error()))
+	})
 	if err != nil {
-		return nil, fmt.Errorf("--admission-client-ca: %w", err)
+		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("--admission-client-ca: expected certificates in PEM in %s, got none", v.options.admissionClientCA)
-	}
-	return func() *x509.CertPool { return pool }, nil
+	return authorities.Pool, nil
 }
 
 // run listens, watches the policies and serves until ctx ends.

@@ -15,6 +15,7 @@ import (
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
+	"github.com/bonafide-dev/bonafide/internal/policyset"
 	"github.com/bonafide-dev/bonafide/notation"
 	"github.com/bonafide-dev/bonafide/registry"
 )
@@ -92,16 +93,16 @@ func revocationBy(client *registry.Client) (notation.Revocation, error) {
 }
 
 // notationSigner makes a signer of Notation's own files.
-func notationSigner(document, store string, revocation notation.Revocation) (*notation.Signer, error) {
+func notationSigner(document, store string, make policyset.Signers) (*notation.Signer, error) {
 	raw, err := os.ReadFile(document)
 	if err != nil {
 		return nil, fmt.Errorf("--notation-trust-policy: %w", err)
 	}
-	stores, err := notation.LoadTrustStores(os.DirFS(store))
+	stores, err := notation.OpenTrustStores(store)
 	if err != nil {
 		return nil, fmt.Errorf("--notation-trust-store %s: %w", store, err)
 	}
-	signer, err := notation.FromDocument(raw, stores, notation.DocumentOptions{Revocation: revocation})
+	signer, err := notation.FromDocument(raw, stores, notation.DocumentOptions{Revocation: make.Revocation, Plugins: make.Plugins, PluginHost: make.PluginHost})
 	if err != nil {
 		return nil, fmt.Errorf("--notation-trust-policy %s: %w", document, err)
 	}

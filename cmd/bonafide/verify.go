@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bonafide-dev/bonafide/attest"
 	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -76,7 +77,7 @@ func newVerify() *cobra.Command {
 	f.StringVar(&o.trustedRoot, "trusted-root", "", "Sigstore trusted root `FILE`, for the transparency log")
 	f.StringVar(&o.trustPolicy, "notation-trust-policy", "", "Notation trust policy `FILE`")
 	f.StringVar(&o.trustStore, "notation-trust-store", "", "Notation trust store `DIR`: the folder that holds x509/")
-	f.StringArrayVar(&o.attestations, "attestation", nil, "required attestation `TYPE` (not supported yet)")
+	f.StringArrayVar(&o.attestations, "attestation", nil, "also require an attestation of `TYPE` by one of --key: a predicate type, or a short name such as slsaprovenance; repeatable")
 	f.StringVar(&o.namespace, "namespace", "", "decide as for this Kubernetes namespace")
 	f.StringArrayVar(&o.insecure, "insecure-registry", nil, "registry `HOST[:PORT]` with which plain HTTP or unverified TLS is spoken; repeatable")
 	f.BoolVar(&o.ignoreLog, "insecure-ignore-tlog", false, "accept --key signatures without a transparency log entry")
@@ -93,9 +94,6 @@ func (o verifyOptions) check(images []string) error {
 	if o.keyless != (keylessFlags{}) {
 		return errors.New("keyless signers (--certificate-…) are not supported yet")
 	}
-	if len(o.attestations) > 0 {
-		return errors.New("attestations (--attestation) are not supported yet")
-	}
 	switch {
 	case o.output != "text" && o.output != "json":
 		return fmt.Errorf("--output: expected text or json, got %q", o.output)
@@ -105,6 +103,8 @@ func (o verifyOptions) check(images []string) error {
 		return errors.New("expected images or --resource, got both")
 	case (o.trustPolicy == "") != (o.trustStore == ""):
 		return errors.New("--notation-trust-policy and --notation-trust-store: expected both or neither")
+	case len(o.attestations) > 0 && len(o.keys) == 0:
+		return hintError{errors.New("--attestation: expected --key, got none"), "say who must have made the statement; a Notation signer makes none"}
 	case len(o.policies)+len(o.keys) == 0 && o.trustPolicy == "":
 		return hintError{errors.New("expected --policy, --key or --notation-trust-policy, got none"), "say who must have signed, for example --key cosign.pub"}
 	}
@@ -159,15 +159,10 @@ func runVerify(ctx context.Context, o verifyOptions, images []string, s streams)
 
 // load returns the policies of the files, and one more for the signer flags.
 func (o verifyOptions) load(client *registry.Client) ([]policy.Policy, error) {
-	root, err := readTrustedRoot(o.trustedRoot)
+	makers, err := signers(o.trustedRoot, client)
 	if err != nil {
 		return nil, err
 	}
-	revocation, err := revocationBy(client)
-	if err != nil {
-		return nil, err
-	}
-	makers := policyset.Signers{TrustedRoot: root, Revocation: revocation}
 	var policies []policy.Policy
 	if len(o.policies) > 0 {
 		set, err := policyset.Load(o.policies, policyOptions(makers))
@@ -176,13 +171,13 @@ func (o verifyOptions) load(client *registry.Client) ([]policy.Policy, error) {
 		}
 		policies = set.Policies
 	}
-	signers, err := o.signers(makers)
-	if err != nil || len(signers) == 0 {
+	named, err := o.signers(makers)
+	if err != nil || len(named) == 0 {
 		return policies, err
 	}
-	var require policy.Requirement = policy.AnyOf{Of: signers}
-	if len(signers) == 1 {
-		require = signers[0]
+	require, err := o.require(named)
+	if err != nil {
+		return nil, err
 	}
 	everything, err := imageref.ParsePattern("**")
 	if err != nil {
@@ -196,9 +191,38 @@ func (o verifyOptions) load(client *registry.Client) ([]policy.Policy, error) {
 	}), nil
 }
 
-// signers are those of the flags.
-func (o verifyOptions) signers(make policyset.Signers) ([]policy.Requirement, error) {
+// require asks for a signature by any of the signers, and for each attestation
+// by any of those that make some.
+func (o verifyOptions) require(signers []policy.Signature) (policy.Requirement, error) {
 	var of []policy.Requirement
+	var attestors []policy.Signature
+	for _, s := range signers {
+		of = append(of, s)
+		if _, is := s.Signer.(policy.Attestor); is {
+			attestors = append(attestors, s)
+		}
+	}
+	var signature policy.Requirement = policy.AnyOf{Of: of}
+	if len(of) == 1 {
+		signature = of[0]
+	}
+	if len(o.attestations) == 0 {
+		return signature, nil
+	}
+	all := policy.All{Of: []policy.Requirement{signature}}
+	for _, name := range o.attestations {
+		predicateType, err := attest.PredicateType(name)
+		if err != nil {
+			return nil, fmt.Errorf("--attestation: %w", err)
+		}
+		all.Of = append(all.Of, policy.Attestation{Claim: policy.Claim{Type: predicateType, Signers: attestors}})
+	}
+	return all, nil
+}
+
+// signers are those of the flags.
+func (o verifyOptions) signers(make policyset.Signers) ([]policy.Signature, error) {
+	var of []policy.Signature
 	for _, file := range o.keys {
 		pem, err := dialect.ReadFile(file)
 		if err != nil {
@@ -215,7 +239,7 @@ func (o verifyOptions) signers(make policyset.Signers) ([]policy.Requirement, er
 		of = append(of, policy.Signature{Name: file, Signer: key})
 	}
 	if o.trustPolicy != "" {
-		signer, err := notationSigner(o.trustPolicy, o.trustStore, make.Revocation)
+		signer, err := notationSigner(o.trustPolicy, o.trustStore, make)
 		if err != nil {
 			return nil, err
 		}
