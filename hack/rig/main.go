@@ -1,8 +1,8 @@
 // Command rig builds the programs that the tests run: etcd, kube-apiserver and
-// a registry, and the linter. It prints the path of each on standard output and
+// a registry, other projects' programs, and the linter. It prints the path of each on standard output and
 // its progress on standard error. Programs that are built already cost nothing.
 //
-//	go run ./hack/rig             build what the tests run
+//	go run ./hack/rig             build what make test runs
 //	go run ./hack/rig NAME...     build these
 package main
 

@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -90,7 +89,7 @@ func (c *Cluster) startAPIServer(ctx context.Context, f files, port int) error {
 		return err
 	}
 	config := &rest.Config{
-		Host:            "https://" + net.JoinHostPort(loopback, strconv.Itoa(port)),
+		Host:            "https://" + addressOf(port),
 		BearerToken:     c.users[0].token,
 		TLSClientConfig: rest.TLSClientConfig{CAData: f.authority.pem},
 		QPS:             -1,    // no rate limit
@@ -202,11 +201,14 @@ func (c *Cluster) writeKubeconfig() error {
 	return clientcmd.WriteToFile(*config, c.Kubeconfig)
 }
 
-// token asks the API server for a token of the account.
-func (c *Cluster) token(ctx context.Context, account *corev1.ServiceAccount) (string, error) {
-	answer, err := c.Client.CoreV1().ServiceAccounts(account.Namespace).CreateToken(ctx, account.Name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+// token asks the API server for a token of the account, for itself unless
+// audiences are given.
+func (c *Cluster) token(ctx context.Context, namespace, name string, audiences ...string) (string, error) {
+	answer, err := c.Client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, &authenticationv1.TokenRequest{
+		Spec: authenticationv1.TokenRequestSpec{Audiences: audiences},
+	}, metav1.CreateOptions{})
 	if err != nil {
-		return "", fmt.Errorf("create a token for ServiceAccount %s/%s: %w", account.Namespace, account.Name, err)
+		return "", fmt.Errorf("create a token for ServiceAccount %s/%s: %w", namespace, name, err)
 	}
 	return answer.Status.Token, nil
 }

@@ -42,6 +42,10 @@ func programs() []program {
 			takes: "4 minutes", ldflags: kubernetesVersion,
 		},
 		{name: "registry", folder: "registry", pkg: "github.com/distribution/distribution/v3/cmd/registry", module: "github.com/distribution/distribution/v3", takes: "2 minutes"},
+		{name: "cosign", folder: "cosign", pkg: "github.com/sigstore/cosign/v3/cmd/cosign", module: "github.com/sigstore/cosign/v3", takes: "4 minutes"},
+		{name: "gatekeeper", folder: "gatekeeper", pkg: "github.com/open-policy-agent/gatekeeper/v3", module: "github.com/open-policy-agent/gatekeeper/v3", takes: "3 minutes"},
+		{name: "kyverno", folder: "kyverno", pkg: "github.com/kyverno/kyverno/cmd/kyverno", module: "github.com/kyverno/kyverno", takes: "7 minutes"},
+		{name: "ratify", folder: "ratify", pkg: "github.com/ratify-project/ratify/cmd/ratify", module: "github.com/ratify-project/ratify", takes: "4 minutes"},
 		{name: "golangci-lint", folder: "lint", pkg: "github.com/golangci/golangci-lint/v2/cmd/golangci-lint", module: "github.com/golangci/golangci-lint/v2", takes: "3 minutes"},
 	}
 }
@@ -76,16 +80,23 @@ func Programs() []string {
 // a name that holds everything that went into it. Concurrent calls, also of
 // other processes, build once.
 func Binary(ctx context.Context, name string) (string, error) {
-	i := slices.IndexFunc(programs(), func(p program) bool { return p.name == name })
-	if i < 0 {
-		return "", fmt.Errorf("build %q: expected one of %s", name, strings.Join(Programs(), ", "))
+	p, err := programOf(name)
+	if err != nil {
+		return "", err
 	}
-	p := programs()[i]
 	path, err := p.binary(ctx)
 	if err != nil {
 		return "", fmt.Errorf("build %s: %w", name, err)
 	}
 	return path, nil
+}
+
+func programOf(name string) (program, error) {
+	i := slices.IndexFunc(programs(), func(p program) bool { return p.name == name })
+	if i < 0 {
+		return program{}, fmt.Errorf("build %q: expected one of %s", name, strings.Join(Programs(), ", "))
+	}
+	return programs()[i], nil
 }
 
 func (p program) binary(ctx context.Context) (string, error) {

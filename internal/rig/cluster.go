@@ -10,8 +10,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
 )
 
 // A Cluster is a running etcd and API server. Its fields are not to be changed;
@@ -19,11 +21,13 @@ import (
 type Cluster struct {
 	Config      *rest.Config         // the administrator's, without client-side rate limits
 	Client      kubernetes.Interface // with Config
+	Dynamic     dynamic.Interface    // with Config, for kinds that Client does not know; it drops warnings
 	Kubeconfig  string               // path of a kubeconfig file for Config
 	AdmissionCA []byte               // PEM: issuer of the client certificate that the API server shows to webhooks
 
 	folder          string
 	users           []user
+	kinds           *restmapper.DeferredDiscoveryRESTMapper
 	etcd, apiserver *process
 }
 
@@ -125,11 +129,11 @@ func (c *Cluster) ConfigFor(tb testing.TB, name string) *rest.Config {
 func (c *Cluster) ServiceAccountConfig(tb testing.TB, namespace, name string) *rest.Config {
 	tb.Helper()
 	accounts := c.Client.CoreV1().ServiceAccounts(namespace)
-	account, err := accounts.Create(tb.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	_, err := accounts.Create(tb.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 	if err != nil {
 		tb.Fatalf("create ServiceAccount %s/%s: %v", namespace, name, err)
 	}
-	token, err := c.token(tb.Context(), account)
+	token, err := c.token(tb.Context(), namespace, name)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -147,6 +151,11 @@ func (c *Cluster) clientFor(config *rest.Config) error {
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
-	c.Config, c.Client = config, client
+	c.Config, c.Client, c.kinds = config, client, newKinds(client.Discovery())
+	quiet := rest.CopyConfig(config)
+	quiet.WarningHandler = rest.NoWarnings{} // deprecated kinds are what some tests are about
+	if c.Dynamic, err = dynamic.NewForConfig(quiet); err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
 	return nil
 }

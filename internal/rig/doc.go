@@ -3,7 +3,9 @@
 // once from Go modules under hack/.
 //
 // [Shared] gives one cluster to all tests of a package; [Start] gives a test
-// one of its own; [StartRegistry] starts a registry. Nothing outlives the test
+// one of its own; [StartRegistry] starts a registry. [StartGatekeeper] and
+// [StartKyverno] run those programs for a cluster, [StartRatify] runs Ratify,
+// [NewCosign] the cosign command. Nothing outlives the test
 // process: every child is killed with its test, and by the kernel if the test
 // process dies.
 //

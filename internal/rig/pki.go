@@ -50,16 +50,26 @@ func newAuthority(name string) (*authority, error) {
 // A keyPair holds the paths of a PEM certificate and its key.
 type keyPair struct{ certificate, key string }
 
+// issueInto writes a certificate into a folder of its own, under the names that
+// servers in Kubernetes expect there. Its holder can also show it as a client.
+func (a *authority) issueInto(folder string) error {
+	usages := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	if _, err := a.issue(folder, "tls", usages...); err != nil { // tls.crt, tls.key
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, "ca.crt"), a.pem, 0o600)
+}
+
 // issue writes a certificate for the name and for loopback, and its key, into
 // folder.
-func (a *authority) issue(folder, name string, usage x509.ExtKeyUsage) (keyPair, error) {
+func (a *authority) issue(folder, name string, usages ...x509.ExtKeyUsage) (keyPair, error) {
 	key, err := newKey()
 	if err != nil {
 		return keyPair{}, err
 	}
 	template := newTemplate(name)
 	template.KeyUsage = x509.KeyUsageDigitalSignature
-	template.ExtKeyUsage = []x509.ExtKeyUsage{usage}
+	template.ExtKeyUsage = usages
 	template.DNSNames = []string{"localhost", "kubernetes.default.svc"}
 	template.IPAddresses = []net.IP{net.ParseIP(loopback)}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)

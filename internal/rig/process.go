@@ -29,19 +29,32 @@ type process struct {
 	err    error         // how it ended; valid after done
 }
 
-// startProcess starts the executable in its own process group, in folder,
-// where its log is written too.
+// A command is what a child runs.
+type command struct {
+	folder     string // its working folder, where its log is written too
+	executable string
+	args       []string
+	env        []string // beside what this process has
+}
+
+// startProcess starts the executable in its own process group, in folder.
 func startProcess(ctx context.Context, folder, executable string, args ...string) (*process, error) {
-	name := filepath.Base(executable)
-	p := &process{name: name, log: filepath.Join(folder, name+".log"), done: make(chan struct{})}
+	return command{folder: folder, executable: executable, args: args}.start(ctx)
+}
+
+// start starts the command in its own process group.
+func (c command) start(ctx context.Context) (*process, error) {
+	name := filepath.Base(c.executable)
+	p := &process{name: name, log: filepath.Join(c.folder, name+".log"), done: make(chan struct{})}
 	output, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	ctx, p.cancel = context.WithCancel(ctx)
 	// #nosec G204 -- the executable is one that this package built.
-	cmd := exec.CommandContext(ctx, executable, args...)
-	cmd.Dir = folder
+	cmd := exec.CommandContext(ctx, c.executable, c.args...)
+	cmd.Dir = c.folder
+	cmd.Env = append(os.Environ(), c.env...)
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = ownGroup()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

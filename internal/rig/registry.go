@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 )
 
@@ -31,7 +29,7 @@ func StartRegistry(tb testing.TB) *Registry {
 	r := &Registry{}
 	folder := tb.TempDir()
 	err = onFreePort(ctx, func(port int) error {
-		r.Host = net.JoinHostPort(loopback, strconv.Itoa(port))
+		r.Host = addressOf(port)
 		p, err = startRegistry(ctx, folder, executable, r.Host)
 		return err
 	})
@@ -71,6 +69,9 @@ http: {addr: %q, headers: {%s: [%s]}}
 
 // markHeader tells our registry from another that took the port first.
 const markHeader = "X-Rig"
+
+// answersOK asks a health endpoint.
+func answersOK(ctx context.Context, url string) error { return answers(ctx, url, "") }
 
 func answers(ctx context.Context, url, mark string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

@@ -115,6 +115,52 @@ func TestRegistryServesWithoutReferrers(t *testing.T) {
 	}
 }
 
+func TestApplyCreatesChangesAndDeletes(t *testing.T) {
+	cluster := shared.Cluster(t)
+	namespace := cluster.Namespace(t, nil)
+	maps := cluster.Client.CoreV1().ConfigMaps(namespace)
+	t.Run("Inner", func(t *testing.T) {
+		for _, want := range []string{"first", "second"} {
+			cluster.Apply(t, "kind: ConfigMap\napiVersion: v1\nmetadata: {name: a, namespace: "+namespace+"}\ndata: {value: "+want+"}\n")
+			stored, err := maps.Get(t.Context(), "a", metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := stored.Data["value"]; got != want {
+				t.Errorf("want %q, got %q", want, got)
+			}
+		}
+	})
+	if _, err := maps.Get(t.Context(), "a", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("want it gone with its test, got %v", err)
+	}
+}
+
+func TestApplyWaitsForTheKind(t *testing.T) {
+	cluster := shared.Cluster(t)
+	cluster.Apply(t, `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.rig.bonafide.dev}
+spec:
+  group: rig.bonafide.dev
+  scope: Cluster
+  names: {kind: Thing, plural: things}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
+---
+apiVersion: rig.bonafide.dev/v1
+kind: Thing
+metadata: {name: first}
+`)
+}
+
+func TestModuleFileReadsTheSource(t *testing.T) {
+	content := rig.ModuleFile(t, "registry", "go.mod")
+	if !strings.Contains(string(content), "module github.com/distribution/distribution/v3") {
+		t.Errorf("want the registry's own go.mod, got %.80q", content)
+	}
+}
+
 func TestBinaryRefusesUnknownNames(t *testing.T) {
 	if path, err := rig.Binary(t.Context(), "kubelet"); err == nil {
 		t.Errorf("want an error, got %q", path)

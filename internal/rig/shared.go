@@ -9,7 +9,8 @@ import (
 )
 
 // Shared is one cluster for all tests of a package, started when the first test
-// asks for it. The zero Shared is ready for use:
+// asks for it, with one Gatekeeper and one Kyverno, started alike. The zero
+// Shared is ready for use:
 //
 //	var shared rig.Shared
 //
@@ -17,23 +18,46 @@ import (
 //
 //	func TestX(t *testing.T) { cluster := shared.Cluster(t) … }
 type Shared struct {
-	once    sync.Once
-	cluster *Cluster
-	err     error
+	cluster    lazy[*Cluster]
+	gatekeeper lazy[*Gatekeeper]
+	kyverno    lazy[*Kyverno]
 }
 
-// Run runs the tests, stops the cluster if one was started, and returns the
-// exit code. After a failure it prints the end of the cluster's logs.
+// lazy is something that is started once.
+type lazy[T any] struct {
+	once  sync.Once
+	value T
+	err   error
+}
+
+func (l *lazy[T]) get(start func() (T, error)) (T, error) {
+	l.once.Do(func() { l.value, l.err = start() })
+	return l.value, l.err
+}
+
+// Run runs the tests, stops what was started, and returns the exit code. After
+// a failure it prints the end of the logs.
 func (s *Shared) Run(m *testing.M) int {
 	code := m.Run()
-	if s.cluster == nil {
+	cluster := s.cluster.value
+	if cluster == nil {
 		return code
 	}
-	s.cluster.stop()
-	if code != 0 {
-		fmt.Fprintf(os.Stderr, "%s\n%s\n", s.cluster.apiserver.tail(), s.cluster.etcd.tail())
+	var processes []*process // clients first, so that their logs end with what they did
+	if g := s.gatekeeper.value; g != nil {
+		processes = append(processes, g.process)
 	}
-	if err := s.cluster.remove(); err != nil {
+	if k := s.kyverno.value; k != nil {
+		processes = append(processes, k.process)
+	}
+	processes = append(processes, cluster.apiserver, cluster.etcd)
+	for _, p := range processes {
+		p.stop()
+		if code != 0 {
+			fmt.Fprintln(os.Stderr, p.tail())
+		}
+	}
+	if err := cluster.remove(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return max(code, 1)
 	}
@@ -43,9 +67,36 @@ func (s *Shared) Run(m *testing.M) int {
 // Cluster returns the shared cluster, starting it if this is the first call.
 func (s *Shared) Cluster(tb testing.TB) *Cluster {
 	tb.Helper()
-	s.once.Do(func() { s.cluster, s.err = launch(context.Background()) })
-	if s.err != nil {
-		tb.Fatalf("start the shared cluster: %v", s.err)
+	cluster, err := s.cluster.get(func() (*Cluster, error) { return launch(context.Background()) })
+	if err != nil {
+		tb.Fatalf("start the shared cluster: %v", err)
 	}
-	return s.cluster
+	return cluster
+}
+
+// Gatekeeper returns the Gatekeeper of the shared cluster, starting it if this
+// is the first call. From then on it is asked about everything that is created
+// in the cluster.
+func (s *Shared) Gatekeeper(tb testing.TB) *Gatekeeper {
+	tb.Helper()
+	cluster := s.Cluster(tb)
+	gatekeeper, err := s.gatekeeper.get(func() (*Gatekeeper, error) {
+		return launchGatekeeper(context.Background(), cluster, GatekeeperOptions{})
+	})
+	if err != nil {
+		tb.Fatalf("start the shared Gatekeeper: %v", err)
+	}
+	return gatekeeper
+}
+
+// Kyverno returns the Kyverno of the shared cluster, starting it if this is the
+// first call.
+func (s *Shared) Kyverno(tb testing.TB) *Kyverno {
+	tb.Helper()
+	cluster := s.Cluster(tb)
+	kyverno, err := s.kyverno.get(func() (*Kyverno, error) { return launchKyverno(context.Background(), cluster, KyvernoOptions{}) })
+	if err != nil {
+		tb.Fatalf("start the shared Kyverno: %v", err)
+	}
+	return kyverno
 }

@@ -97,3 +97,5 @@ func freePort(ctx context.Context) (int, error) {
 }
 
 const loopback = "127.0.0.1"
+
+func addressOf(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }
