@@ -4,9 +4,11 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/bonafide-dev/bonafide/attest"
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
@@ -75,11 +77,8 @@ func TestCorpus(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = layout.Close() })
 			for i, check := range c.Checks {
-				if check.Attestation != "" { // asks for an attestation, which is another requirement
-					continue
-				}
 				checked++
-				d := decide(t, layout, c, check)
+				d := decide(t, layout, c, check, asked(t, check))
 				if got := d.Outcome.String(); got != check.Outcome {
 					t.Errorf("check %d by %+v: want %s, got %s: %+v", i, check.Signer, check.Outcome, got, problems(d))
 					continue
@@ -90,12 +89,57 @@ func TestCorpus(t *testing.T) {
 			}
 		})
 	}
-	if checked < 2*len(cases)-5 {
+	if checked < 2*len(cases) {
 		t.Errorf("want every case checked, got %d checks of %d cases", checked, len(cases))
 	}
 }
 
-func decide(t *testing.T, layout *registry.Layout, c fixture.Case, check fixture.Check) engine.ImageDecision {
+// asked is what a check asks for.
+func asked(t *testing.T, check fixture.Check) policy.Requirement {
+	t.Helper()
+	by := policy.Signature{Signer: signer(t, check.Signer)}
+	if check.Attestation == "" {
+		return by
+	}
+	return policy.Attestation{Claim: policy.Claim{Type: check.Attestation, Signers: []policy.Signature{by}}}
+}
+
+// Two provenances that disagree: one that holds is enough for Any, and is not
+// for Every.
+func TestStatementsThatDisagree(t *testing.T) {
+	condition, err := attest.CEL("provenance.builder(predicate) == 'tekton-chains'", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases, err := fixture.ReadCorpus(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, c := range cases {
+		if !strings.HasSuffix(c.Name, "att-disagree") {
+			continue
+		}
+		checked++
+		layout, err := registry.OpenLayout(c.Dir, imageref.Repository{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = layout.Close() })
+		for quantifier, want := range map[policy.Quantifier]policy.Outcome{policy.Any: policy.Allowed, policy.Every: policy.Denied} {
+			by := policy.Signature{Signer: signer(t, fixture.CaseSigner{Key: "keys/builder.pub"})}
+			claim := policy.Claim{Type: "https://slsa.dev/provenance/v0.2", Signers: []policy.Signature{by}, Quantifier: quantifier, Conditions: []policy.Condition{condition}}
+			if d := decide(t, layout, c, fixture.Check{}, policy.Attestation{Claim: claim}); d.Outcome != want {
+				t.Errorf("%s, %s: want %s, got %s: %+v", c.Name, quantifier, want, d.Outcome, problems(d))
+			}
+		}
+	}
+	if checked != 2 {
+		t.Errorf("want both forms checked, got %d", checked)
+	}
+}
+
+func decide(t *testing.T, layout *registry.Layout, c fixture.Case, check fixture.Check, require policy.Requirement) engine.ImageDecision {
 	t.Helper()
 	e, err := engine.New(layouts{layout}, engine.Options{Now: time.Now})
 	if err != nil {
@@ -106,8 +150,7 @@ func decide(t *testing.T, layout *registry.Layout, c fixture.Case, check fixture
 		t.Fatal(err)
 	}
 	e.Swap(engine.NewSnapshot([]policy.Policy{{
-		Origin: policy.Origin{Name: "corpus"}, Include: []policy.ImagePattern{everything},
-		Require: policy.Signature{Signer: signer(t, check.Signer)},
+		Origin: policy.Origin{Name: "corpus"}, Include: []policy.ImagePattern{everything}, Require: require,
 	}}))
 	digest := c.Digest
 	if check.Digest != "" {

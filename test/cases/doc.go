@@ -1,0 +1,3 @@
+// Package cases holds one table of images and requirements, which every dialect
+// that can express a requirement must decide alike.
+package cases
