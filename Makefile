@@ -14,6 +14,9 @@ FUZZTIME ?= 20s
 REPORT ?=
 # Further flags of go test.
 TESTFLAGS ?=
+# What make interop runs beside the API server. Nothing else needs them, and
+# they take long to build.
+COUNTERPARTS := cosign gatekeeper kyverno ratify
 
 # Packages whose code the race detector cannot see, since it runs in other
 # processes, or that only measure. A new package is raced unless it is here.
@@ -21,8 +24,9 @@ UNRACED := ^github.com/bonafide-dev/bonafide$$|/(hack|test|internal/rig)(/|$$)
 
 # A generator is a test that compares, and that writes with -update. Each has a
 # generate-x and a verify-x; generate_x names its package and tests.
-GENERATORS := docs admission
+GENERATORS := docs kyverno admission
 generate_docs := .
+generate_kyverno := ./dialect/kyverno
 generate_admission := ./test/e2e -run '^TestRecordedReviews$$'
 
 report = go run ./hack/testreport $(REPORT)
@@ -39,7 +43,7 @@ install: ## install bonafide into the Go bin folder
 	go install -ldflags '-s -w -X main.version=$(VERSION)' ./cmd/bonafide
 
 ##@ Test
-.PHONY: test unit race rig fuzz bench
+.PHONY: test unit race interop rig fuzz bench bench-interop
 test: rig unit race ## all tests, against real servers, then again with the race detector where it pays
 
 unit: ## all tests, once
@@ -48,6 +52,11 @@ unit: ## all tests, once
 race: ## the tests of packages with concurrency, with the race detector
 	@packages=$$(go list ./... | grep -vE '$(UNRACED)')
 	go test -race -json $(TESTFLAGS) $$packages | $(report) -title 'tests with the race detector'
+
+interop: ## the tests against Gatekeeper, Kyverno, Ratify and cosign (built once, about 15 minutes)
+	go run ./hack/rig etcd kube-apiserver $(COUNTERPARTS) >/dev/null
+	go test -json $(TESTFLAGS) -tags interop ./test/interop/... | $(report) -title 'tests against other programs'
+	(cd hack/rego && go test -json $(TESTFLAGS) ./...) | $(report) -title "tests in Gatekeeper's Rego driver"
 
 rig: ## build the servers that the tests run (once, about 7 minutes)
 	go run ./hack/rig >/dev/null
@@ -61,6 +70,10 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 bench: build ## what decisions cost; read the ratios
 	go run ./test/bench -binary bin/bonafide
 
+bench-interop: ## the same work beside Kyverno and Ratify; read the ratios
+	@go run ./hack/rig etcd kube-apiserver kyverno ratify >/dev/null
+	cd test/interop && go test -tags interop -run '^TestBeside' -count 1 -args -rounds 15
+
 ##@ Check
 .PHONY: lint vet verify verify-fmt verify-tidy
 lint: ## golangci-lint (built once, about 3 minutes)
@@ -68,7 +81,7 @@ lint: ## golangci-lint (built once, about 3 minutes)
 	"$$linter" run ./...
 
 vet: ## go vet
-	go vet ./...
+	go vet -tags interop ./...
 
 verify: vet verify-fmt verify-tidy $(addprefix verify-,$(GENERATORS)) ## all checks that a commit must pass beside tests and lint
 
@@ -83,10 +96,10 @@ verify-tidy: ## go.mod and go.sum hold what the code needs, and no more
 .PHONY: generate
 generate: $(addprefix generate-,$(GENERATORS)) ## rewrite everything that is generated
 
-generate-%: ## rewrite one: docs, admission
+generate-%: ## rewrite one: docs, kyverno, admission
 	go test -count=1 $(generate_$*) -update
 
-verify-%: ## check one: docs, admission
+verify-%: ## check one: docs, kyverno, admission
 	go test -count=1 $(generate_$*)
 
 ##@ Other

@@ -1,9 +1,15 @@
 package examples_test
 
 import (
+	"bytes"
 	"io/fs"
+	"os/exec"
+	"path"
+	"regexp"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/bonafide-dev/bonafide/examples"
 )
@@ -59,6 +65,62 @@ func TestEveryFolderHasAReadme(t *testing.T) {
 		readme, err := fs.ReadFile(examples.Files, f.Name()+"/README.md")
 		if err != nil || !strings.Contains(string(readme), "## Run it") {
 			t.Errorf("%s: want a README with a section \"Run it\", got %v", f.Name(), err)
+		}
+	}
+}
+
+// Every YAML file of every folder parses, pipelines and clusters included, and
+// every script is one that bash can read.
+func TestFilesAreWhatTheyClaim(t *testing.T) {
+	err := fs.WalkDir(examples.Files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(examples.Files, name)
+		if err != nil {
+			return err
+		}
+		switch path.Ext(name) {
+		case ".yaml", ".yml":
+			for document := range strings.SplitSeq(string(content), "\n---\n") {
+				var parsed map[string]any
+				if err := yaml.UnmarshalStrict([]byte(document), &parsed); err != nil || len(parsed) == 0 {
+					t.Errorf("%s: want YAML, got %v", name, err)
+				}
+			}
+		case ".sh":
+			check := exec.CommandContext(t.Context(), "bash", "-n")
+			check.Stdin = bytes.NewReader(content)
+			if out, err := check.CombinedOutput(); err != nil {
+				t.Errorf("%s: want a script, got %v: %s", name, err, out)
+			}
+		case ".md":
+		default:
+			t.Errorf("%s: want a file that is checked, got one of another type", name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a README names below its folder is there.
+func TestReadmesNameFilesThatAreThere(t *testing.T) {
+	named := regexp.MustCompile(`(?m)(?:^|[\s` + "`" + `(,])((?:policy|inline|cluster|pipeline)/[\w.-]+\.\w+)`)
+	for _, folder := range []string{examples.KyvernoProvenance, examples.KyvernoChains, examples.GatekeeperRatify, examples.GatekeeperCosign, examples.KyvernoExtension} {
+		readme, err := fs.ReadFile(examples.Files, folder+"/README.md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := named.FindAllStringSubmatch(string(readme), -1)
+		if len(found) == 0 {
+			t.Errorf("%s: want files named, got none", folder)
+		}
+		for _, match := range found {
+			if _, err := fs.Stat(examples.Files, folder+"/"+match[1]); err != nil {
+				t.Errorf("%s/README.md names %s: %v", folder, match[1], err)
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,9 @@ func newDemo() *cobra.Command {
 		Short: "Show the main job in one process, without a network",
 		Long: `Show the main job in one process, without a network: a registry with images that are signed well,
 badly and not at all, a policy, the real server with TLS, and real AdmissionReviews.
+
+--scenario NAME shows another door, with the policies of a folder of examples/:
+` + strings.Join(demo.Scenarios()[1:], ", ") + `.
 
 Exit code 0 only if every image was decided as it must be.`,
 		Args: cobra.NoArgs,

@@ -45,13 +45,18 @@ func newServe() *cobra.Command {
 	var o serveOptions
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the admission webhooks",
-		Long: `Serve the admission webhooks over TLS: /admission/mutate pins what it has verified, /admission/validate
-decides the final object. Metrics and health are on the metrics port, over plain HTTP.
+		Short: "Serve the webhooks, Gatekeeper's external data and Kyverno's extension calls",
+		Long: `Serve all doors over TLS, on one port. Metrics and health are on the metrics port, over plain HTTP.
+
+  /admission/mutate, /admission/validate     webhooks: pin what was verified, decide the final object
+  /gatekeeper/…, /ratify/…, /validate        Gatekeeper's external data, in the place of Ratify or the cosign provider
+  /checkimages                               Kyverno's calls of a Notation extension service
 
 Policies are read from --policy, and again when they change; a change that does not load keeps the last good
 policies and says so in the log and the metrics. Secrets in the same files serve as pull secrets.
-Without --tls-cert a certificate is made in memory, and --write-ca writes what it verifies against.`,
+Without --tls-cert a certificate is made in memory, and --write-ca writes what it verifies against.
+$BONAFIDE_PLUGIN_DIR names the folder of Notation's verification plugins, $DEFAULT_TRUST_POLICY the trust policy
+of calls to /checkimages that name none.`,
 		Example: `  bonafide serve --policy policies/ --write-ca ca.crt
   bonafide webhook-config --url https://10.0.0.7:9443 --ca ca.crt | kubectl apply -f -`,
 		Args: cobra.NoArgs,

@@ -45,8 +45,9 @@ func (d *door) post(ctx context.Context, path string, document any) (int, []byte
 		return 0, nil, err
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	return response.StatusCode, answer, err
+	var answer bytes.Buffer
+	_, err = io.Copy(&answer, io.LimitReader(response.Body, maxAnswer))
+	return response.StatusCode, answer.Bytes(), err
 }
 
 // reviewed is what the demo reads of a review's answer.

@@ -25,7 +25,7 @@ func decisions(ctx context.Context) error {
 		var cold, warm []time.Duration
 		var requests, steps, again int
 		for i := range rounds {
-			ref, err := w.image(ctx, kind, fmt.Sprintf("acme/app:%d", i))
+			ref, err := w.image(ctx, kind, fmt.Sprintf("%s:%d", repository(kind), i))
 			if err != nil {
 				return err
 			}

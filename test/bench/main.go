@@ -29,7 +29,7 @@ func main() {
 }
 
 func run(ctx context.Context, binary string) error {
-	for _, part := range []func(context.Context) error{decisions, burst, throughput} {
+	for _, part := range []func(context.Context) error{decisions, burst, doors, throughput} {
 		if err := part(ctx); err != nil {
 			return err
 		}

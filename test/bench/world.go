@@ -9,6 +9,7 @@ import (
 
 	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/dialect/native"
+	"github.com/bonafide-dev/bonafide/dialect/nirmata"
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/internal/fixture"
 	"github.com/bonafide-dev/bonafide/internal/policyset"
@@ -46,22 +47,75 @@ func newWorld(o fixture.Options) (*world, error) {
 kind: ClusterVerificationPolicy
 metadata: {name: release}
 spec:
-  images: ["%s/**"]
+  images: ["%[1]s/**"]
   signers:
   - name: release
-    sigstore: {key: {pem: %q}, transparencyLog: Ignored}
+    sigstore: {key: {pem: %[2]q}, transparencyLog: Ignored}
   - name: corp
     notation:
-      trustStores: [{type: ca, certificates: {pem: %q}}]
+      trustStores: [{type: ca, certificates: {pem: %[3]q}}]
       trustedIdentities: ["x509.subject: C=US, ST=WA, O=Acme"]
   require:
   - signature: {anyOf: [release, corp]}
+---
+apiVersion: bonafide.dev/v1alpha1
+kind: ClusterVerificationPolicy
+metadata: {name: stated}
+spec:
+  images: ["%[1]s/stated/**"]
+  signers:
+  - name: release
+    sigstore: {key: {pem: %[2]q}, transparencyLog: Ignored}
+  require:
+  - attestation:
+      type: slsaprovenance
+      signedBy: {anyOf: [release]}
+      conditions: [{cel: "provenance.builder(predicate) == 'https://tekton.dev/chains/v2'"}]
+  - attestation: {type: spdxjson, signedBy: {anyOf: [release]}, quantifier: Every, conditions: [{cel: "sbom.packages(predicate).size() > 0"}]}
+---
+apiVersion: bonafide.dev/v1alpha1
+kind: ClusterVerificationPolicy
+metadata: {name: attached}
+spec:
+  images: ["%[1]s/attached/**"]
+  signers:
+  - name: corp
+    notation:
+      trustStores: [{type: ca, certificates: {pem: %[3]q}}]
+      trustedIdentities: ["x509.subject: C=US, ST=WA, O=Acme"]
+  require:
+  - artifact: {type: application/spdx+json, signedBy: {anyOf: [corp]}, quantifier: Every, conditions: [{cel: "sbom.packages(predicate).size() > 0"}]}
+---
+apiVersion: notation.nirmata.io/v1alpha1
+kind: TrustStore
+metadata: {name: corp}
+spec: {trustStoreName: corp, type: ca, caBundle: %[3]q}
+---
+apiVersion: notation.nirmata.io/v1alpha1
+kind: TrustPolicy
+metadata: {name: tp}
+spec:
+  version: "1.0"
+  trustPolicyName: tp
+  trustPolicies:
+  - {name: all, registryScopes: ["*"], signatureVerification: {level: strict}, trustStores: ["ca:corp"], trustedIdentities: ["*"]}
 `, r.Host(), w.key.PublicPEM, authority.PEM())
 	return w, nil
 }
 
 // kinds are the ways an image can be signed, and the reference it is asked by.
-var kinds = []string{"cosign by tag", "cosign by digest", "bundle", "notation", "unsigned"}
+var kinds = []string{"cosign by tag", "cosign by digest", "bundle", "notation", "unsigned", "two statements", "signed SBOM"}
+
+// repository is where images of a kind are: it chooses the policies.
+func repository(kind string) string {
+	switch kind {
+	case "two statements":
+		return "stated/app"
+	case "signed SBOM":
+		return "attached/app"
+	}
+	return "acme/app"
+}
 
 // image pushes and signs an image of a kind and returns its reference.
 func (w *world) image(ctx context.Context, kind, name string) (string, error) {
@@ -76,11 +130,40 @@ func (w *world) image(ctx context.Context, kind, name string) (string, error) {
 		_, err = w.registry.SignBundle(ctx, image, w.key, fixture.BundleOptions{})
 	case kind == "notation":
 		_, err = w.registry.SignNotation(ctx, image, w.leaf, fixture.NotationOptions{})
+	case kind == "two statements": // beside a signature
+		err = w.state(ctx, image)
+	case kind == "signed SBOM":
+		err = w.attach(ctx, image)
 	}
 	if kind == "cosign by digest" {
 		return image.Pinned().String(), err
 	}
 	return image.Reference.String(), err
+}
+
+func (w *world) state(ctx context.Context, image fixture.Image) error {
+	if _, err := w.registry.SignCosign(ctx, image, w.key, fixture.CosignOptions{}); err != nil {
+		return err
+	}
+	for _, o := range []fixture.AttestationOptions{fixture.TektonChains(), {PredicateType: fixture.PredicateTypeSPDX, Predicate: fixture.SPDX()}} {
+		if _, err := w.registry.SignAttestation(ctx, image, w.key, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) attach(ctx context.Context, image fixture.Image) error {
+	sbom, err := w.registry.PushArtifact(ctx, image, "application/spdx+json", "application/spdx+json", fixture.SPDX())
+	if err != nil {
+		return err
+	}
+	for _, signed := range []fixture.Image{image, sbom} {
+		if _, err := w.registry.SignNotation(ctx, signed, w.leaf, fixture.NotationOptions{}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // counter counts verifications.
@@ -95,7 +178,8 @@ func (w *world) engine(o engine.Observer) (*engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	loader := dialect.Loader{Dialects: []dialect.Dialect{native.New(policyset.NewSigners(nil), native.Options{})}}
+	signers := policyset.NewSigners(nil)
+	loader := dialect.Loader{Dialects: []dialect.Dialect{native.New(signers, native.Options{}), nirmata.New(signers, nirmata.Options{})}}
 	policies, _, err := loader.Load(documents)
 	if err != nil {
 		return nil, err
