@@ -49,7 +49,6 @@ func (w *work) artifacts(ctx context.Context, a access, set evidence.Set) {
 	if len(jobs) == 0 {
 		return
 	}
-	budget := newBudget(evidence.MaxDecisionBytes)
 	slots := make(chan struct{}, maxParallelArtifacts)
 	var running sync.WaitGroup
 	for _, j := range jobs {
@@ -62,28 +61,49 @@ func (w *work) artifacts(ctx context.Context, a access, set evidence.Set) {
 					j.found.failed = &evidence.Problem{Reason: evidence.Internal, Err: fmt.Errorf("panic: %v", p)}
 				}
 			}()
-			w.artifact(ctx, a, j.task, j.found, budget)
+			w.artifact(ctx, a, j.task, j.found)
 		})
 	}
 	running.Wait()
 	w.step("artifacts", fmt.Sprintf("%d looked at", len(jobs)))
 }
 
-// artifact finds out who signed one artifact and, if somebody did, what it
-// says.
-func (w *work) artifact(ctx context.Context, a access, task artifactTask, found *artifact, budget *budget) {
+// artifactLimits bound the look for one artifact's signatures. Few have more
+// than one; all of an image's artifacts together stay within the decision's
+// bytes (TRUST R1).
+func artifactLimits() evidence.Limits {
+	return evidence.Limits{Referrers: 10, SignatureLayers: 10, SignatureBytes: artifactLook, DecisionBytes: artifactLook}
+}
+
+const artifactLook = 1 << 20
+
+// artifact finds out who signed one artifact and, if somebody who counts did,
+// what it says.
+func (w *work) artifact(ctx context.Context, a access, task artifactTask, found *artifact) {
 	var need evidence.Need
 	for _, s := range task.signers {
 		need = need.Union(s.Need())
 	}
-	key := setKey{repository: w.repository(), credentials: a.credentials, digest: found.item.Manifest, need: need}
+	key := setKey{repository: w.repository(), credentials: a.credentials, digest: found.item.Manifest, need: need, artifact: true}
 	var first *evidence.Set
-	for !found.signed() {
-		set, _, err := w.engine.evidenceOf(ctx, a, key, first)
+	for !found.satisfies(task.claims) {
+		if !w.budget.take(artifactLook) {
+			found.failed = tooMuch(artifactLook)
+			return
+		}
+		set, known, err := w.engine.evidenceOf(ctx, a, key, first)
 		if err != nil {
 			found.failed = evidence.ProblemOf(err)
 			return
 		}
+		spent := set.Read()
+		if first != nil {
+			spent -= first.Read()
+		}
+		if known {
+			spent = 0
+		}
+		w.budget.give(artifactLook - spent)
 		for _, s := range task.signers {
 			found.leaves[s.ID()] = w.engine.verifyOnce(ctx, key, s, set)
 		}
@@ -93,8 +113,14 @@ func (w *work) artifact(ctx context.Context, a access, task artifactTask, found 
 		first, key.need.Exhaustive = &set, true
 	}
 	if task.content && found.signed() {
-		found.statement, found.unreadable = w.content(ctx, a, found.item, budget)
+		found.statement, found.unreadable = w.content(ctx, a, found.item)
 	}
+}
+
+// satisfies reports whether each claim has a signer who signed the artifact.
+func (a *artifact) satisfies(claims [][]policy.SignerID) bool {
+	signed := func(id policy.SignerID) bool { return a.leaves[id].Outcome == policy.Allowed }
+	return !slices.ContainsFunc(claims, func(any []policy.SignerID) bool { return !slices.ContainsFunc(any, signed) })
 }
 
 // signed reports whether anybody who counts signed the artifact.
@@ -108,10 +134,9 @@ func (a *artifact) signed() bool {
 }
 
 // content reads what an artifact says: its single layer. It is remembered with
-// its parsed form; whoever asks has listed the artifact with credentials of its
-// own.
-func (w *work) content(ctx context.Context, a access, item evidence.Item, budget *budget) (*policy.Statement, *evidence.Problem) {
-	e, key := w.engine, contentKey{digest: item.Manifest, kind: statementContent}
+// its parsed form, for the credentials that read it.
+func (w *work) content(ctx context.Context, a access, item evidence.Item) (*policy.Statement, *evidence.Problem) {
+	e, key := w.engine, contentKey{w.repository(), a.credentials, item.Manifest, statementContent}
 	if known, found := e.contents.get(key, e.options.Now()); found {
 		return known.(*policy.Statement), nil
 	}
@@ -119,12 +144,8 @@ func (w *work) content(ctx context.Context, a access, item evidence.Item, budget
 		return nil, &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "an artifact with exactly one layer", Got: fmt.Sprintf("%d", n)}
 	}
 	d := item.Carrier.Layers[0]
-	if d.Size < 0 || d.Size > evidence.MaxSignatureBytes || !budget.take(d.Size) {
-		return nil, &evidence.Problem{
-			Reason:   evidence.LimitExceeded,
-			Expected: fmt.Sprintf("at most %d bytes, and %d for all artifacts of an image", evidence.MaxSignatureBytes, evidence.MaxDecisionBytes),
-			Got:      fmt.Sprintf("%d", d.Size),
-		}
+	if d.Size < 0 || d.Size > evidence.MaxSignatureBytes || !w.budget.take(d.Size) {
+		return nil, tooMuch(d.Size)
 	}
 	raw, err := a.source.Blob(ctx, w.repository(), d, evidence.MaxSignatureBytes)
 	if err != nil {
@@ -136,6 +157,14 @@ func (w *work) content(ctx context.Context, a access, item evidence.Item, budget
 	statement, now := policy.NewArtifact(item.MediaType, raw), e.options.Now()
 	e.contents.put(key, statement, statement.Size(), now, now.Add(contentTTL))
 	return statement, nil
+}
+
+func tooMuch(bytes int64) *evidence.Problem {
+	return &evidence.Problem{
+		Reason:   evidence.LimitExceeded,
+		Expected: fmt.Sprintf("at most %d bytes, and %d for all evidence of an image", evidence.MaxSignatureBytes, evidence.MaxDecisionBytes),
+		Got:      fmt.Sprintf("%d more", bytes),
+	}
 }
 
 // budget is an amount of bytes that concurrent readers share.
@@ -154,4 +183,10 @@ func (b *budget) take(n int64) bool {
 	}
 	b.left -= n
 	return true
+}
+
+func (b *budget) give(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left += n
 }

@@ -146,6 +146,33 @@ func TestR36StatementsAreForWhoCanReadThem(t *testing.T) {
 	}
 }
 
+// What was stated before is for policies that say so, while it cannot be told,
+// and never stands for a whole list.
+func TestR35StatedBefore(t *testing.T) {
+	for quantifier, want := range map[policy.Quantifier]policy.Outcome{policy.Any: policy.Allowed, policy.Every: policy.Undecided} {
+		for _, choice := range []policy.OnUndecided{policy.DenyUndecided, policy.AllowIfProvenBefore} {
+			p := require(t, policy.Attestation{Claim: claim(quantifier, &signer{name: "ci"}, says{true})})
+			p.OnUndecided = choice
+			h := newHarness(t, engine.Options{}, p)
+			digest := h.registry.push(t, "reg.test/app:1", "a")
+			h.registry.attest(t, "reg.test/app", digest, "ci sbom "+good)
+			ref := "reg.test/app@" + digest.String()
+			if d := h.ask(t.Context(), ref); d.Outcome != policy.Allowed {
+				t.Fatalf("want allowed, got %s %v", d.Outcome, reasons(d))
+			}
+			h.registry.setFault(func(context.Context, string) error { return &evidence.Problem{Reason: evidence.RegistryUnavailable} })
+			h.clock.advance(engine.DefaultProofTTL + time.Minute) // the proof is over, what it was about is remembered
+			wanted := want
+			if choice == policy.DenyUndecided {
+				wanted = policy.Undecided
+			}
+			if d := h.ask(t.Context(), ref); d.Outcome != wanted {
+				t.Errorf("%s, onUndecided %s: want %s, got %s %v", quantifier, choice, wanted, d.Outcome, reasons(d))
+			}
+		}
+	}
+}
+
 func TestR36OperatorsCredentialsRevealNoText(t *testing.T) {
 	for _, operators := range []bool{false, true} {
 		h := newHarness(t, engine.Options{}, require(t, policy.Attestation{Claim: claim(policy.Any, &signer{name: "ci"}, says{true})}))
@@ -155,6 +182,9 @@ func TestR36OperatorsCredentialsRevealNoText(t *testing.T) {
 		text := d.Policies[0].Finding.Problems[0].Error()
 		if shown := strings.Contains(text, "secret-text"); shown == operators {
 			t.Errorf("operator's credentials %t: text of a statement shown %t: %s", operators, shown, text)
+		}
+		if d.Private != operators {
+			t.Errorf("private: want %t, got %t", operators, d.Private)
 		}
 	}
 }

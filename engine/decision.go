@@ -80,13 +80,17 @@ type ImageDecision struct {
 	// Pinned is the image's new spelling, with the digest that was verified:
 	// set if Pins, the outcome is Allowed and the digest was not written yet.
 	Pinned string
+	// Private reports that the registry was read with the operator's own
+	// credentials, so that findings hold nothing that statements say (TRUST R36).
+	Private bool
 	// Steps are what was done, in order, for people.
 	Steps []Step
 }
 
 // Enforced reports that at least one policy in mode Enforce applies and that
-// all of those allow on their evidence: the image was verified. It is stricter
-// than Outcome, which is also Allowed where a policy excuses an outage.
+// all of those allow by what they require, which may be nothing: a static
+// allowance has no evidence. It is stricter than Outcome, which is also Allowed
+// where a policy excuses an outage.
 func (d ImageDecision) Enforced() bool {
 	enforced := false
 	for _, p := range d.Policies {
@@ -116,7 +120,7 @@ type PolicyDecision struct {
 
 // Step is one thing that was done to decide an image.
 type Step struct {
-	Name   string // select, resolve, gather, extend, verify
+	Name   string // select, resolve, gather, extend, verify, statements, artifacts
 	Detail string
 	Took   time.Duration
 }

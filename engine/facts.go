@@ -27,8 +27,9 @@ type statementTask struct {
 // artifactTask asks for artifacts of one type.
 type artifactTask struct {
 	artifactType string
-	signers      []policy.Signer // who may have signed them
-	content      bool            // a condition looks at what they say
+	signers      []policy.Signer     // who may have signed them
+	claims       [][]policy.SignerID // of each claim, any of whom suffices
+	content      bool                // a condition looks at what they say
 }
 
 func tasksOf(policies []selected) tasks {
@@ -78,9 +79,12 @@ func (t *tasks) artifact(a policy.Artifact) {
 		i = len(t.artifacts)
 		t.artifacts = append(t.artifacts, artifactTask{artifactType: a.Type})
 	}
+	var claim []policy.SignerID
 	for _, s := range a.Signers {
 		t.artifacts[i].signers = withSigner(t.artifacts[i].signers, s.Signer)
+		claim = append(claim, s.Signer.ID())
 	}
+	t.artifacts[i].claims = append(t.artifacts[i].claims, claim)
 	t.artifacts[i].content = t.artifacts[i].content || len(a.Conditions) > 0
 }
 
@@ -115,11 +119,12 @@ func (f facts) Signature(s policy.Signature) policy.Leaf {
 
 // Attestation implements [policy.Facts]: the union over the claim's signers.
 func (f facts) Attestation(a policy.Attestation) policy.Stated {
-	s := policy.Stated{Whole: f.whole, Problems: f.troubles()}
+	s := policy.Stated{Whole: f.whole}
+	why := f.troubles()
 	for _, signer := range a.Signers {
 		task := statementTask{signer.Signer.ID(), a.Type}
 		if _, is := f.tasks.attestors[task]; !is {
-			s.Problems = note(s.Problems, &evidence.Problem{
+			why.note(&evidence.Problem{
 				Reason: evidence.NotAttested, Expected: "a signer of statements", Got: signer.Signer.Describe() + ", who signs none",
 			})
 			continue
@@ -127,50 +132,49 @@ func (f facts) Attestation(a policy.Attestation) policy.Stated {
 		known := f.stated[task]
 		s.Whole = s.Whole && known.listed
 		s.Proofs = append(s.Proofs, known.proofs...)
-		for _, p := range known.problems {
-			s.Problems = note(s.Problems, p)
-		}
-		if len(known.proofs) == 0 && f.before && slices.ContainsFunc(s.Problems, (*evidence.Problem).Undecided) {
+		why.note(known.problems...)
+		if len(known.proofs) == 0 && f.before && why.open() {
 			s.Proofs = append(s.Proofs, f.provenBefore(f.statementKey(task))...)
 		}
 	}
-	s.Problems = ranked(s.Problems)
+	s.Problems = why.ranked()
 	return s
 }
 
 // Artifact implements [policy.Facts].
 func (f facts) Artifact(a policy.Artifact) policy.Stated {
-	s := policy.Stated{Whole: f.whole, Problems: f.troubles()}
+	s := policy.Stated{Whole: f.whole}
+	why := f.troubles()
 	for _, digest := range f.order {
 		found := f.found[digest]
 		if found.item.MediaType != a.Type {
 			continue
 		}
-		proof, problems := found.signedBy(a)
-		for _, p := range problems {
-			s.Problems = note(s.Problems, p)
-		}
-		if proof == nil {
+		proofs, problems := found.signedBy(a)
+		switch {
+		case len(proofs) == 0:
 			s.Unsigned++
-			continue
+			why.note(problems...)
+		case len(a.Conditions) > 0 && found.unreadable != nil: // signed, and nobody knows what it says
+			s.Whole = false
+			why.note(found.at(found.unreadable))
+		default:
+			s.Proofs = append(s.Proofs, proofs...)
 		}
-		s.Proofs = append(s.Proofs, *proof)
 	}
-	s.Problems = ranked(s.Problems)
+	s.Problems = why.ranked()
 	return s
 }
 
 // troubles are the problems of the evidence as a whole.
-func (w *work) troubles() []*evidence.Problem {
+func (w *work) troubles() troubles {
+	var t troubles
 	if w.failed != nil {
-		return []*evidence.Problem{w.failed}
+		t.note(w.failed)
+		return t
 	}
-	return slices.Clone(w.problems)
-}
-
-func ranked(problems []*evidence.Problem) []*evidence.Problem {
-	slices.SortStableFunc(problems, func(a, b *evidence.Problem) int { return telling(a) - telling(b) })
-	return problems
+	t.note(w.problems...)
+	return t
 }
 
 // provenBefore returns proofs of within the last day, which say so
@@ -190,29 +194,28 @@ func (w *work) provenBefore(key proofKey) []policy.Proof {
 	return proofs
 }
 
-// signedBy returns the proof that one of the claim's signers signed the
+// signedBy returns a proof for each of the claim's signers who signed the
 // artifact, with what it says, or why there is none.
-func (a *artifact) signedBy(claim policy.Artifact) (*policy.Proof, []*evidence.Problem) {
-	var problems []*evidence.Problem
+func (a *artifact) signedBy(claim policy.Artifact) ([]policy.Proof, []*evidence.Problem) {
+	var proofs []policy.Proof
+	var why troubles
 	for _, s := range claim.Signers {
 		leaf := a.leaves[s.Signer.ID()]
 		if leaf.Outcome == policy.Allowed && len(leaf.Proofs) > 0 {
-			if len(claim.Conditions) > 0 && a.unreadable != nil {
-				return nil, []*evidence.Problem{a.at(a.unreadable)}
-			}
 			p := leaf.Proofs[0]
 			p.Source = fmt.Sprintf("artifact %s, %s", a.item.Manifest, p.Source)
 			p.Statement = a.statement
-			return &p, nil
+			proofs = append(proofs, p)
+			continue
 		}
 		for _, p := range leaf.Problems {
-			problems = note(problems, a.at(p))
+			why.note(a.at(p))
 		}
 	}
 	if a.failed != nil {
-		problems = note(problems, a.at(a.failed))
+		why.note(a.at(a.failed))
 	}
-	return nil, problems
+	return proofs, why.list
 }
 
 // at puts the artifact in front of where a problem is.

@@ -49,8 +49,10 @@ func (e *Engine) image(ctx context.Context, s *Snapshot, r Request, image worklo
 	d.Pins = slices.ContainsFunc(policies, func(p selected) bool { return p.PinsKind(r.Kind) })
 	w.tasks = tasksOf(policies)
 	w.known, w.stated, w.found = map[policy.SignerID]policy.Leaf{}, map[statementTask]stated{}, map[imageref.Digest]*artifact{}
+	w.checked = map[check]error{}
 	w.prove(ctx)
 	w.combine(ctx)
+	d.Private = w.private()
 	if d.Pins && d.Outcome == policy.Allowed && ref.Digest().IsZero() && !d.Digest.IsZero() {
 		d.Pinned = ref.Pin(d.Digest)
 	}
@@ -70,6 +72,8 @@ type work struct {
 	stated      map[statementTask]stated        // about attestations
 	found       map[imageref.Digest]*artifact   // artifacts that were looked at
 	order       []imageref.Digest               // of found
+	budget      *budget                         // bytes that artifacts may cost
+	checked     map[check]error                 // conditions, each evaluated once
 	findings    []policy.Finding                // of the policies, as of the last evaluation
 	failed      *evidence.Problem               // why nothing could be looked up
 	problems    []*evidence.Problem             // of the evidence as a whole
@@ -129,7 +133,29 @@ func (w *work) evaluate(ctx context.Context, p selected, final bool) policy.Find
 	return policy.Evaluate(ctx, p.require, policy.Input{
 		Facts: facts{work: w, before: final && p.OnUndecided == policy.AllowIfProvenBefore},
 		Image: w.decision.Reference, Digest: w.decision.Digest, Request: w.request.Request, Now: w.engine.options.Now(), Private: w.private(),
+		Check: w.check,
 	})
+}
+
+// check is a condition over what one proof says.
+type check struct {
+	condition policy.Condition
+	statement *policy.Statement
+	source    string
+}
+
+// check evaluates a condition once for a decision, however often the policies
+// are weighed. What ended with the caller's time is evaluated again.
+func (w *work) check(ctx context.Context, c policy.Condition, in policy.ConditionInput) error {
+	key := check{c, in.Statement, in.Proof.Source}
+	if err, known := w.checked[key]; known {
+		return err
+	}
+	err := c.Check(ctx, in)
+	if ctx.Err() == nil {
+		w.checked[key] = err
+	}
+	return err
 }
 
 // private reports that what statements say is not for this caller: the

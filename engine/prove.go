@@ -110,7 +110,7 @@ func (w *work) open(ctx context.Context) (*access, bool) {
 	}
 	w.credentials = credentials
 	w.operators, _ = source.(operators)
-	return &access{source: remembered{Source: source, engine: w.engine}, credentials: credentials}, true
+	return &access{source: remembered{Source: source, engine: w.engine, credentials: credentials}, credentials: credentials}, true
 }
 
 // resolve turns the tag into a digest, once per decision (TRUST R39). The
@@ -152,7 +152,7 @@ func (e *Engine) fetchTag(ctx context.Context, a access, key tagKey, ref imagere
 	if err != nil {
 		return imageref.Digest{}, err
 	}
-	e.rememberManifest(image.Digest(), image.Manifest)
+	e.rememberManifest(contentKey{key.repository, key.credentials, image.Digest(), manifestContent}, image.Manifest)
 	if e.options.TagTTL > 0 {
 		e.tags.put(key, image.Digest(), 0, asked, asked.Add(e.options.TagTTL))
 	}
@@ -213,7 +213,7 @@ func (e *Engine) evidenceOf(ctx context.Context, a access, key setKey, first *ev
 		}
 		asked := e.options.Now()
 		set, err := e.look(ctx, a, key, first)
-		if err == nil && !slices.ContainsFunc(set.Problems, (*evidence.Problem).Undecided) {
+		if err == nil && !open(set.Problems) {
 			e.sets.put(key, set, set.Size(), asked, asked.Add(evidenceTTL))
 		}
 		return set, err
@@ -222,15 +222,19 @@ func (e *Engine) evidenceOf(ctx context.Context, a access, key setKey, first *ev
 }
 
 func (e *Engine) look(ctx context.Context, a access, key setKey, first *evidence.Set) (evidence.Set, error) {
-	if first != nil {
-		return evidence.Extend(ctx, a.source, *first, key.need)
+	finder := evidence.Finder{}
+	if key.artifact {
+		finder.Limits = artifactLimits()
 	}
-	return e.discover(ctx, a, key)
+	if first != nil {
+		return finder.Extend(ctx, a.source, *first, key.need)
+	}
+	return e.discover(ctx, a, key, finder)
 }
 
 // discover reads the image's manifest and looks for evidence at the same time:
 // neither needs the other's answer.
-func (e *Engine) discover(ctx context.Context, a access, key setKey) (evidence.Set, error) {
+func (e *Engine) discover(ctx context.Context, a access, key setKey, finder evidence.Finder) (evidence.Set, error) {
 	ref := key.repository.WithDigest(key.digest)
 	type resolved struct {
 		image evidence.Image
@@ -247,7 +251,7 @@ func (e *Engine) discover(ctx context.Context, a access, key setKey) (evidence.S
 		reading <- resolved{image, err}
 	}()
 	bare := evidence.Image{Reference: ref, Repository: key.repository, Manifest: evidence.Manifest{Descriptor: evidence.Descriptor{Digest: key.digest}}}
-	set, err := evidence.Discover(ctx, a.source, bare, key.need)
+	set, err := finder.Discover(ctx, a.source, bare, key.need)
 	image := <-reading
 	if image.err != nil {
 		return evidence.Set{}, image.err
@@ -260,7 +264,10 @@ func (e *Engine) discover(ctx context.Context, a access, key setKey) (evidence.S
 // policies are satisfied. final says that no more will be found.
 func (w *work) verify(ctx context.Context, a access, set evidence.Set, final bool) {
 	w.problems = set.Problems
-	w.whole = !set.Cut && (final || !set.Partial) && !slices.ContainsFunc(set.Problems, (*evidence.Problem).Undecided)
+	if w.budget == nil {
+		w.budget = newBudget(evidence.MaxDecisionBytes - set.Read())
+	}
+	w.whole = !set.Cut && (final || !set.Partial) && !open(set.Problems)
 	if w.recallAll(ctx, &a) { // another flight has proven it in the meantime
 		return
 	}

@@ -24,6 +24,7 @@ type (
 		credentials string
 		digest      imageref.Digest
 		need        evidence.Need
+		artifact    bool // looked at within an artifact's smaller limits
 	}
 	verifyKey struct {
 		set    setKey
@@ -40,10 +41,13 @@ type (
 		predicateType string
 		credentials   string
 	}
-	// contentKey is a digest alone: content is the same wherever it was read.
+	// contentKey has the repository and the credentials beside the digest: who
+	// names a digest has not shown that it can read what the digest is of.
 	contentKey struct {
-		digest imageref.Digest
-		kind   contentKind
+		repository  imageref.Repository
+		credentials string
+		digest      imageref.Digest
+		kind        contentKind
 	}
 )
 
@@ -122,7 +126,12 @@ func (e *Engine) learn(key proofKey, proofs []policy.Proof, over [sha256.Size]by
 // remembered is a source that reads content by digest once.
 type remembered struct {
 	evidence.Source
-	engine *Engine
+	engine      *Engine
+	credentials string
+}
+
+func (r remembered) key(repository imageref.Repository, digest imageref.Digest, kind contentKind) contentKey {
+	return contentKey{repository: repository, credentials: r.credentials, digest: digest, kind: kind}
 }
 
 // Manifest implements [evidence.Source].
@@ -130,7 +139,7 @@ func (r remembered) Manifest(ctx context.Context, ref imageref.Reference) (evide
 	if ref.Digest().IsZero() {
 		return r.Source.Manifest(ctx, ref)
 	}
-	key := contentKey{digest: ref.Digest(), kind: manifestContent}
+	key := r.key(ref.Repository(), ref.Digest(), manifestContent)
 	if known, found := r.engine.contents.get(key, r.engine.options.Now()); found {
 		r.engine.options.Observer.CacheLooked("content", true)
 		return known.(evidence.Manifest), nil
@@ -138,28 +147,24 @@ func (r remembered) Manifest(ctx context.Context, ref imageref.Reference) (evide
 	r.engine.options.Observer.CacheLooked("content", false)
 	m, err := r.Source.Manifest(ctx, ref)
 	if err == nil {
-		r.engine.rememberManifest(ref.Digest(), m)
+		r.engine.rememberManifest(key, m)
 	}
 	return m, err
 }
 
 // rememberManifest keeps a manifest by its digest, unless its type is only a
 // header's word: another registry may call the same bytes something else.
-func (e *Engine) rememberManifest(digest imageref.Digest, m evidence.Manifest) {
+func (e *Engine) rememberManifest(key contentKey, m evidence.Manifest) {
 	if m.Untyped {
 		return
 	}
 	now := e.options.Now()
-	e.contents.put(contentKey{digest: digest, kind: manifestContent}, m, manifestWeight(m), now, now.Add(contentTTL))
+	e.contents.put(key, m, m.Weight(), now, now.Add(contentTTL))
 }
-
-// manifestWeight is about what a manifest costs in memory: its bytes, and its
-// parsed form, which weighs about thrice as much.
-func manifestWeight(m evidence.Manifest) int { return 4 * len(m.Raw) }
 
 // Blob implements [evidence.Source].
 func (r remembered) Blob(ctx context.Context, repository imageref.Repository, d evidence.Descriptor, limit int64) ([]byte, error) {
-	key := contentKey{digest: d.Digest, kind: blobContent}
+	key := r.key(repository, d.Digest, blobContent)
 	if known, found := r.engine.contents.get(key, r.engine.options.Now()); found && int64(len(known.([]byte))) <= limit {
 		r.engine.options.Observer.CacheLooked("content", true)
 		return known.([]byte), nil

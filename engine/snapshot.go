@@ -36,14 +36,16 @@ func (s *Snapshot) selectFor(ref imageref.Reference, r Request) []selected {
 	var found []selected
 	for i := range s.policies {
 		p := &s.policies[i]
-		if !r.names(p) || !p.Covers(ref) {
+		if !r.names(p) {
 			continue
 		}
+		// The request first: what a tenant's policy asks of images costs nobody
+		// else.
 		applies, err := true, error(nil)
 		if p.Match != nil {
 			applies, err = p.Match.Match(r.Request)
 		}
-		if applies || err != nil {
+		if (applies || err != nil) && p.Covers(ref) {
 			found = append(found, selected{Policy: p, doubt: err, require: r.beside(p, ref)})
 		}
 	}

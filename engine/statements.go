@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/policy"
@@ -22,9 +21,13 @@ func (e *Engine) statements(ctx context.Context, key proofKey, s policy.Attestor
 	}
 	found := e.verifyStatements(ctx, key.predicateType, s, set)
 	e.options.Observer.Verified(found.outcome())
+	revoked := slices.ContainsFunc(found.problems, func(p *evidence.Problem) bool { return p.Reason == evidence.CertificateRevoked })
 	switch {
-	case slices.ContainsFunc(found.problems, (*evidence.Problem).Undecided):
-		// It could not be told about some: nothing is learned (TRUST R37).
+	case len(found.proofs) == 0 && revoked:
+		e.proofs.remove(key) // whatever else could not be read (TRUST R35)
+	case open(found.problems), len(found.proofs) == 0 && open(set.Problems):
+		// It could not be told about some: nothing is learned, and what was proven
+		// before stays so (TRUST R37).
 	case len(found.proofs) > 0:
 		e.learn(key, found.proofs, over)
 	case !set.Partial:
@@ -37,7 +40,7 @@ func (s stated) outcome() policy.Outcome {
 	switch {
 	case len(s.proofs) > 0:
 		return policy.Allowed
-	case slices.ContainsFunc(s.problems, (*evidence.Problem).Undecided):
+	case open(s.problems):
 		return policy.Undecided
 	}
 	return policy.Denied
@@ -45,29 +48,29 @@ func (s stated) outcome() policy.Outcome {
 
 func (e *Engine) verifyStatements(ctx context.Context, predicateType string, s policy.Attestor, set evidence.Set) stated {
 	found := stated{listed: true}
+	var why troubles
 	need := s.StatementNeed()
 	for _, item := range set.Items {
 		if !need.Has(item.Format) {
 			continue
 		}
 		if ctx.Err() != nil {
-			found.problems = note(found.problems, gaveUp(ctx))
+			why.note(gaveUp(ctx))
 			break
 		}
 		proof, err := s.VerifyStatement(ctx, set.Image, item, predicateType)
 		switch {
 		case err != nil:
-			found.problems = note(found.problems, evidence.ProblemOf(err))
+			why.note(evidence.ProblemOf(err))
 		case proof.Statement == nil || proof.Statement.Type != predicateType: // a signer's fault, and nothing to decide by (TRUST R23)
-			found.problems = note(found.problems, &evidence.Problem{Reason: evidence.Internal, Path: proof.Source, Expected: "a statement of type " + predicateType, Got: "another proof"})
-		case !proof.Expires.IsZero() && !e.options.Now().Before(proof.Expires):
-			found.problems = note(found.problems, &evidence.Problem{
-				Reason: evidence.SignatureExpired, Path: proof.Source, Expected: "a proof that is still valid", Got: "one that ended at " + proof.Expires.UTC().Format(time.RFC3339),
-			})
+			why.note(&evidence.Problem{Reason: evidence.Internal, Path: proof.Source, Expected: "a statement of type " + predicateType, Got: "another proof"})
+		case ended(proof, e.options.Now()):
+			why.note(overdue(proof))
 		default:
 			found.proofs = append(found.proofs, proof)
 		}
 	}
+	found.problems = why.list
 	return found
 }
 

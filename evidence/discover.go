@@ -64,8 +64,9 @@ func (f Finder) Discover(ctx context.Context, src Source, image Image, need Need
 
 // Extend looks for what need asks for beyond what set already holds, with the
 // limits counted over both, and returns set and the rest together. It reads
-// nothing again that an earlier look has read. A set that is not Partial is
-// returned as it is, unless need names new formats.
+// nothing again that an earlier look has read, unless need names new formats:
+// the lists are then looked at anew. A set that is not Partial is returned as it
+// is, unless need names new formats.
 func (f Finder) Extend(ctx context.Context, src Source, set Set, need Need) (Set, error) {
 	if set.Image.Digest().IsZero() {
 		return set, &Problem{Reason: Internal, Path: "evidence", Expected: "an image with a digest", Got: "none"}

@@ -122,9 +122,9 @@ type Set struct {
 // Size is about what the set costs in memory, in bytes, for whoever keeps it.
 func (s Set) Size() int {
 	const each = 400 // an item's, problem's or entry's own fields, rounded up
-	size := weight(s.Image.Manifest) + each*(len(s.Items)+len(s.Problems)+len(s.progress.unread)+len(s.progress.listed))
+	size := s.Image.Manifest.Weight() + each*(len(s.Items)+len(s.Problems)+len(s.progress.unread)+len(s.progress.listed))
 	for _, item := range s.Items {
-		size += len(item.Payload) + weight(item.Carrier)
+		size += len(item.Payload) + item.Carrier.Weight()
 		for k, v := range item.Annotations {
 			size += len(k) + len(v)
 		}
@@ -135,6 +135,6 @@ func (s Set) Size() int {
 	return size
 }
 
-// weight is about what a manifest costs in memory: its bytes, and its parsed
-// form, which weighs about thrice as much.
-func weight(m Manifest) int { return 4 * len(m.Raw) }
+// Read is how many bytes were set aside to read the set, of those that
+// [Limits].DecisionBytes bounds.
+func (s Set) Read() int64 { return s.progress.bytes }

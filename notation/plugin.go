@@ -109,14 +109,22 @@ func (p Plugin) check() error {
 
 func (p *Plugin) replaces(check string) bool { return slices.Contains(p.Replaces, check) }
 
-// redact removes what the configuration holds from a text of the plugin's.
+// redact removes what the configuration holds from a text of the plugin's, whole
+// values and single lines of them.
 func (p *Plugin) redact(text string) string {
-	// Shorter values are no secrets, and removing them leaves no text.
+	// Shorter ones are no secrets, and removing them leaves no text.
 	const shortest = 3
-	values := slices.DeleteFunc(slices.Collect(maps.Values(p.Config)), func(v string) bool { return len(v) < shortest })
-	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(values))
-	for _, v := range values {
+	var secrets []string
+	for _, value := range p.Config {
+		secrets = append(secrets, value)
+		for line := range strings.Lines(value) {
+			secrets = append(secrets, strings.TrimSpace(line))
+		}
+	}
+	secrets = slices.DeleteFunc(secrets, func(v string) bool { return len(v) < shortest })
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	pairs := make([]string, 0, 2*len(secrets))
+	for _, v := range secrets {
 		pairs = append(pairs, v, "[redacted]")
 	}
 	return clip(printable(strings.NewReplacer(pairs...).Replace(text)))

@@ -27,6 +27,10 @@ type metadata struct {
 	capabilities []framework.Capability // to verify, without repetition
 }
 
+// What a plugin answers is not repeated but for its reasons, from which
+// [Plugin.redact] can remove what it was configured with: quoted or cut, a
+// secret would no longer be found.
+
 // readMetadata parses the answer to get-plugin-metadata (plugin-extensibility.md,
 // "Plugin metadata"). It refuses one by another name, of another contract, or
 // without a capability to verify.
@@ -37,11 +41,11 @@ func readMetadata(name string, data []byte) (metadata, error) {
 	}
 	switch {
 	case answer.Name != name:
-		return metadata{}, fmt.Errorf("expected the name %q, got %q", name, clip(answer.Name))
+		return metadata{}, fmt.Errorf("expected the name %q, got another", name)
 	case !validVersion(answer.Version):
-		return metadata{}, fmt.Errorf("expected a semantic version, got %q", clip(answer.Version))
+		return metadata{}, errors.New("expected a semantic version, got none")
 	case !slices.Contains(answer.SupportedContractVersions, framework.ContractVersion):
-		return metadata{}, fmt.Errorf("expected contract version %q, got %s", framework.ContractVersion, clip(fmt.Sprintf("%q", answer.SupportedContractVersions)))
+		return metadata{}, fmt.Errorf("expected contract version %q among those that it supports, got others", framework.ContractVersion)
 	}
 	m := metadata{version: answer.Version}
 	for _, c := range []framework.Capability{framework.CapabilityTrustedIdentityVerifier, framework.CapabilityRevocationCheckVerifier} {
@@ -86,7 +90,7 @@ func readResponse(data []byte, asked, has []framework.Capability) (response, err
 	for c, result := range answer.Results {
 		switch {
 		case !slices.Contains(has, c):
-			return response{}, fmt.Errorf("expected results of its capabilities, got one of %q", clip(string(c)))
+			return response{}, errors.New("expected results of its capabilities, got one of another")
 		case result == nil || result.Success == nil:
 			return response{}, fmt.Errorf("expected a result of %s that says whether it succeeded, got none", c)
 		}

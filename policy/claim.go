@@ -215,10 +215,14 @@ func (e evaluation) check(c Claim, p Proof) *evidence.Problem {
 	if problem := e.age(c, p); problem != nil {
 		return problem
 	}
+	in := ConditionInput{Statement: p.Statement, Proof: p, Image: e.in.Image, Digest: e.in.Digest, Request: e.in.Request, Now: e.in.Now}
 	for _, condition := range c.Conditions {
-		err := condition.Check(e.ctx, ConditionInput{
-			Statement: p.Statement, Proof: p, Image: e.in.Image, Digest: e.in.Digest, Request: e.in.Request, Now: e.in.Now,
-		})
+		var err error
+		if e.in.Check != nil {
+			err = e.in.Check(e.ctx, condition, in)
+		} else {
+			err = condition.Check(e.ctx, in)
+		}
 		if err != nil {
 			return e.failed(condition, p, err)
 		}

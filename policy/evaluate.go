@@ -3,7 +3,6 @@ package policy
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -45,6 +44,8 @@ type Input struct {
 	Digest  imageref.Digest // that the facts are about
 	Request Request
 	Now     time.Time
+	// Check evaluates a condition, or remembers what came of it; nil evaluates.
+	Check func(context.Context, Condition, ConditionInput) error
 	// Private keeps what statements say out of the findings: the caller's own
 	// credentials could not have read them (TRUST R36).
 	Private bool
@@ -70,6 +71,11 @@ func (e evaluation) node(r Requirement, path string) Finding {
 	case Signature:
 		return e.signature(n, path)
 	case Attestation:
+		if n.Quantifier == EveryFound { // nobody counts the statements of strangers
+			return Finding{Path: path, Where: n.Where, Outcome: Denied, Expected: n.expected("attestation"), Problems: []*evidence.Problem{{
+				Reason: evidence.StaticallyDenied, Expected: "quantifier Any, Every or Newest of an attestation", Got: n.Quantifier.String(),
+			}}}
+		}
 		return e.claim(n.Claim, "attestation", e.in.Facts.Attestation(n), path)
 	case Artifact:
 		return e.claim(n.Claim, "artifact", e.in.Facts.Artifact(n), path)
@@ -215,12 +221,14 @@ func explain(f Finding, expectedChild string) Finding {
 // order, without repetition.
 func problemsOf(children []Finding, outcome Outcome) []*evidence.Problem {
 	var all []*evidence.Problem
+	seen := map[*evidence.Problem]bool{}
 	for _, c := range children {
 		if c.Outcome != outcome {
 			continue
 		}
 		for _, p := range c.Problems {
-			if !slices.Contains(all, p) {
+			if !seen[p] {
+				seen[p] = true
 				all = append(all, p)
 			}
 		}

@@ -71,7 +71,8 @@ const (
 	// Every asks that every verified statement meets them.
 	Every
 	// EveryFound asks that everything found of the type is signed, and meets
-	// them.
+	// them. It is for artifacts: who else makes statements about an image is not
+	// known.
 	EveryFound
 	// Newest asks that the verified statement with the latest proven time meets
 	// them. With several statements each needs a proven time.

@@ -71,7 +71,7 @@ func (s *Statement) Size() int {
 }
 
 // Condition is a compiled test of what a statement says. Implementations are
-// immutable, safe for concurrent use, bounded in time and memory whatever the
+// comparable, as pointers are, immutable, safe for concurrent use, bounded in time and memory whatever the
 // statement holds, and have no side effects.
 type Condition interface {
 	// Check returns nil if the condition holds. Otherwise the error wraps an

@@ -21,9 +21,8 @@ import (
 
 // DockerConfig is the [Keychain] of a person or a node: Docker's config.json
 // with its credential helpers. Pullers are ignored, and the credentials are the
-// operator's. The file is read for each
-// look-up, so that a login counts at once; a helper's answer is used for a
-// minute. Make it with [NewDockerConfig].
+// operator's. The file is read for each look-up, so that a login counts at once;
+// a helper's answer is used for a minute. Make it with [NewDockerConfig].
 type DockerConfig struct {
 	file    string
 	clock   func() time.Time
