@@ -70,8 +70,10 @@ func layers() map[string]layer {
 
 		"cmd/bonafide": {level: command, imports: []string{anything}},
 
+		"dialect/internal/dialecttest": {level: testSupport, imports: []string{"dialect"}},
+
 		"internal/fixture": {level: testSupport, imports: []string{"imageref"}},
-		"internal/rig":     {level: testSupport},
+		"internal/rig":     {level: testSupport, imports: []string{"examples", "internal/fixture"}},
 		"internal/testca":  {level: testSupport, imports: []string{"evidence", "imageref", "internal/fixture"}},
 		"test/bench":       {level: testSupport, imports: []string{anything}},
 		"test/cases":       {level: testSupport, imports: []string{anything}},

@@ -40,8 +40,21 @@ func moduleFolder(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", p.module) // #nosec G204 -- the module is one of this package's list
-	cmd.Dir = filepath.Join(root, "hack", p.folder)
+	out, err := goOutput(ctx, filepath.Join(root, "hack", p.folder), "mod", "download", "-json", p.module)
+	if err != nil {
+		return "", fmt.Errorf("find the source of %s: %w", name, err)
+	}
+	var module struct{ Dir string }
+	if err := json.Unmarshal(out, &module); err != nil {
+		return "", fmt.Errorf("find the source of %s: %w", name, err)
+	}
+	return module.Dir, nil
+}
+
+// goOutput runs the Go command in a folder and returns its standard output.
+func goOutput(ctx context.Context, folder string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "go", args...) // #nosec G204 -- the arguments are this package's own
+	cmd.Dir = folder
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off")
 	out, err := cmd.Output()
 	if err != nil {
@@ -49,13 +62,9 @@ func moduleFolder(ctx context.Context, name string) (string, error) {
 		if errors.As(err, &exit) {
 			out = append(out, exit.Stderr...)
 		}
-		return "", fmt.Errorf("find the source of %s: %w\n%s", name, err, out)
+		return nil, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
-	var module struct{ Dir string }
-	if err := json.Unmarshal(out, &module); err != nil {
-		return "", fmt.Errorf("find the source of %s: %w", name, err)
-	}
-	return module.Dir, nil
+	return out, nil
 }
 
 // moduleManifests returns the YAML files below the folders of a program's

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // tailBytes is how much of a child's log is shown: the last words say why.
@@ -88,6 +90,27 @@ func (p *process) run(cmd *exec.Cmd, output *os.File, started chan<- error) {
 func (p *process) stop() {
 	p.cancel()
 	<-p.done
+}
+
+// interrupt asks the child to end, as a cluster does, and waits until it is
+// gone. It returns an error unless it ended with exit code 0. A child that takes
+// too long is killed.
+func (p *process) interrupt() error {
+	select {
+	case <-p.done: // its number may be another's by now
+		return p.err
+	default:
+	}
+	if err := syscall.Kill(p.pid, syscall.SIGINT); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
+	select {
+	case <-p.done:
+		return p.err
+	case <-time.After(takeUpTimeout):
+		p.stop()
+		return fmt.Errorf("%s runs %s after it was interrupted", p.name, takeUpTimeout)
+	}
 }
 
 // tail returns the last lines of the child's log, for a failure's report.

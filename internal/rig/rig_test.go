@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/bonafide-dev/bonafide/examples"
 	"github.com/bonafide-dev/bonafide/internal/rig"
 )
 
@@ -158,6 +159,23 @@ func TestModuleFileReadsTheSource(t *testing.T) {
 	content := rig.ModuleFile(t, "registry", "go.mod")
 	if !strings.Contains(string(content), "module github.com/distribution/distribution/v3") {
 		t.Errorf("want the registry's own go.mod, got %.80q", content)
+	}
+}
+
+func TestExampleGivesTheDocumentsOfKindsInTheirOrder(t *testing.T) {
+	example := rig.FillExample(t, examples.GatekeeperCosign, "cluster", examples.Values{})
+	kinds := []string{"Provider", "ConstraintTemplate"}
+	documents := example.Documents(t, kinds...)
+	if len(documents) != len(kinds) {
+		t.Fatalf("want one of each of %q, got %q", kinds, documents)
+	}
+	for i, kind := range kinds {
+		if !strings.Contains(documents[i], "\nkind: "+kind+"\n") {
+			t.Errorf("want a %s, got %q", kind, documents[i])
+		}
+	}
+	if all := example.Documents(t); len(all) <= len(kinds) {
+		t.Errorf("want the other documents too, got %q", all)
 	}
 }
 

@@ -2,15 +2,17 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 )
 
 // Shared is one cluster for all tests of a package, started when the first test
-// asks for it, with one Gatekeeper and one Kyverno, started alike. The zero
-// Shared is ready for use:
+// asks for it, with one Gatekeeper and one Kyverno, started alike, and one build
+// of the bonafide command. The zero Shared is ready for use:
 //
 //	var shared rig.Shared
 //
@@ -21,6 +23,7 @@ type Shared struct {
 	cluster    lazy[*Cluster]
 	gatekeeper lazy[*Gatekeeper]
 	kyverno    lazy[*Kyverno]
+	command    lazy[string] // path of the executable, in a folder of its own
 }
 
 // lazy is something that is started once.
@@ -39,9 +42,18 @@ func (l *lazy[T]) get(start func() (T, error)) (T, error) {
 // a failure it prints the end of the logs.
 func (s *Shared) Run(m *testing.M) int {
 	code := m.Run()
+	if err := errors.Join(s.stop(code != 0), s.removeCommand()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return max(code, 1)
+	}
+	return code
+}
+
+// stop stops the cluster and what runs for it, and removes its files.
+func (s *Shared) stop(showLogs bool) error {
 	cluster := s.cluster.value
 	if cluster == nil {
-		return code
+		return nil
 	}
 	var processes []*process // clients first, so that their logs end with what they did
 	if g := s.gatekeeper.value; g != nil {
@@ -53,15 +65,18 @@ func (s *Shared) Run(m *testing.M) int {
 	processes = append(processes, cluster.apiserver, cluster.etcd)
 	for _, p := range processes {
 		p.stop()
-		if code != 0 {
+		if showLogs {
 			fmt.Fprintln(os.Stderr, p.tail())
 		}
 	}
-	if err := cluster.remove(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return max(code, 1)
+	return cluster.remove()
+}
+
+func (s *Shared) removeCommand() error {
+	if s.command.value == "" {
+		return nil
 	}
-	return code
+	return os.RemoveAll(filepath.Dir(s.command.value))
 }
 
 // Cluster returns the shared cluster, starting it if this is the first call.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"testing"
 	"time"
 )
 
@@ -36,6 +37,17 @@ func Poll(ctx context.Context, condition func(context.Context) error) error {
 			return fmt.Errorf("%w, while waiting: %w", context.Cause(ctx), last)
 		case <-ticker.C:
 		}
+	}
+}
+
+// Eventually waits until the condition returns nil, and fails tb with its last
+// error after two minutes.
+func Eventually(tb testing.TB, what string, condition func(context.Context) error) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), takeUpTimeout)
+	defer cancel()
+	if err := Poll(ctx, condition); err != nil {
+		tb.Fatalf("%s: %v", what, err)
 	}
 }
 

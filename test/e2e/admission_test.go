@@ -16,50 +16,41 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/bonafide-dev/bonafide/internal/fixture"
+	"github.com/bonafide-dev/bonafide/internal/rig"
 )
 
-// podSpec is the spec of a Pod with one container.
-func podSpec(image string) corev1.PodSpec {
-	return corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: image}}}
-}
-
 func template(image string, restart corev1.RestartPolicy) corev1.PodTemplateSpec {
-	spec := podSpec(image)
+	spec := rig.NewPod(image).Spec
 	spec.RestartPolicy = restart
 	return corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "x"}}, Spec: spec}
 }
 
 // creations create an object that names an image, and return how the image is
 // stored.
-var creations = map[string]func(ctx context.Context, c kubernetes.Interface, namespace, image string) (string, error){
-	"Pod": func(ctx context.Context, c kubernetes.Interface, namespace, image string) (string, error) {
-		got, err := c.CoreV1().Pods(namespace).Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "x-"}, Spec: podSpec(image)}, metav1.CreateOptions{})
-		if err != nil {
-			return "", err
-		}
-		return got.Spec.Containers[0].Image, nil
+var creations = map[string]func(ctx context.Context, c *rig.Cluster, namespace, image string) (string, error){
+	"Pod": func(ctx context.Context, c *rig.Cluster, namespace, image string) (string, error) {
+		return c.CreatePod(ctx, namespace, image)
 	},
-	"InitContainer": func(ctx context.Context, c kubernetes.Interface, namespace, image string) (string, error) {
-		spec := podSpec(image)
-		spec.InitContainers = []corev1.Container{{Name: "init", Image: image}}
-		got, err := c.CoreV1().Pods(namespace).Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "x-"}, Spec: spec}, metav1.CreateOptions{})
+	"InitContainer": func(ctx context.Context, c *rig.Cluster, namespace, image string) (string, error) {
+		pod := rig.NewPod(image)
+		pod.Spec.InitContainers = []corev1.Container{{Name: "init", Image: image}}
+		got, err := c.Client.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{})
 		if err != nil {
 			return "", err
 		}
 		return got.Spec.InitContainers[0].Image, nil
 	},
-	"ImageVolume": func(ctx context.Context, c kubernetes.Interface, namespace, image string) (string, error) {
-		spec := podSpec("elsewhere.example/unmatched:1")
-		spec.Volumes = []corev1.Volume{{Name: "model", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: image}}}}
-		got, err := c.CoreV1().Pods(namespace).Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "x-"}, Spec: spec}, metav1.CreateOptions{})
+	"ImageVolume": func(ctx context.Context, c *rig.Cluster, namespace, image string) (string, error) {
+		pod := rig.NewPod("elsewhere.example/unmatched:1")
+		pod.Spec.Volumes = []corev1.Volume{{Name: "model", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: image}}}}
+		got, err := c.Client.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{})
 		if err != nil {
 			return "", err
 		}
 		return got.Spec.Volumes[0].Image.Reference, nil
 	},
-	"Deployment": func(ctx context.Context, c kubernetes.Interface, namespace, image string) (string, error) {
-		got, err := c.AppsV1().Deployments(namespace).Create(ctx, &appsv1.Deployment{
+	"Deployment": func(ctx context.Context, c *rig.Cluster, namespace, image string) (string, error) {
+		got, err := c.Client.AppsV1().Deployments(namespace).Create(ctx, &appsv1.Deployment{
 			ObjectMeta: metav1.ObjectMeta{GenerateName: "x-"},
 			Spec:       appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "x"}}, Template: template(image, "")},
 		}, metav1.CreateOptions{})
@@ -68,8 +59,8 @@ var creations = map[string]func(ctx context.Context, c kubernetes.Interface, nam
 		}
 		return got.Spec.Template.Spec.Containers[0].Image, nil
 	},
-	"StatefulSet": func(ctx context.Context, c kubernetes.Interface, namespace, image string) (string, error) {
-		got, err := c.AppsV1().StatefulSets(namespace).Create(ctx, &appsv1.StatefulSet{
+	"StatefulSet": func(ctx context.Context, c *rig.Cluster, namespace, image string) (string, error) {
+		got, err := c.Client.AppsV1().StatefulSets(namespace).Create(ctx, &appsv1.StatefulSet{
 			ObjectMeta: metav1.ObjectMeta{GenerateName: "x-"},
 			Spec:       appsv1.StatefulSetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "x"}}, Template: template(image, "")},
 		}, metav1.CreateOptions{})
@@ -78,8 +69,8 @@ var creations = map[string]func(ctx context.Context, c kubernetes.Interface, nam
 		}
 		return got.Spec.Template.Spec.Containers[0].Image, nil
 	},
-	"CronJob": func(ctx context.Context, c kubernetes.Interface, namespace, image string) (string, error) {
-		got, err := c.BatchV1().CronJobs(namespace).Create(ctx, &batchv1.CronJob{
+	"CronJob": func(ctx context.Context, c *rig.Cluster, namespace, image string) (string, error) {
+		got, err := c.Client.BatchV1().CronJobs(namespace).Create(ctx, &batchv1.CronJob{
 			ObjectMeta: metav1.ObjectMeta{GenerateName: "x-"},
 			Spec:       batchv1.CronJobSpec{Schedule: "0 0 * * *", JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: template(image, corev1.RestartPolicyNever)}}},
 		}, metav1.CreateOptions{})
@@ -88,9 +79,9 @@ var creations = map[string]func(ctx context.Context, c kubernetes.Interface, nam
 		}
 		return got.Spec.JobTemplate.Spec.Template.Spec.Containers[0].Image, nil
 	},
-	"EphemeralContainer": func(ctx context.Context, c kubernetes.Interface, namespace, image string) (string, error) {
-		pods := c.CoreV1().Pods(namespace)
-		running, err := pods.Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "x-"}, Spec: podSpec("elsewhere.example/unmatched:1")}, metav1.CreateOptions{})
+	"EphemeralContainer": func(ctx context.Context, c *rig.Cluster, namespace, image string) (string, error) {
+		pods := c.Client.CoreV1().Pods(namespace)
+		running, err := pods.Create(ctx, rig.NewPod("elsewhere.example/unmatched:1"), metav1.CreateOptions{})
 		if err != nil {
 			return "", err
 		}
@@ -108,15 +99,15 @@ func TestSignedIsAdmittedAndPinnedUnsignedIsRefused(t *testing.T) {
 	cluster, namespace := w.guarded(t)
 	for name, create := range creations {
 		t.Run(name, func(t *testing.T) {
-			got, err := create(t.Context(), cluster.Client, namespace, w.signed)
+			got, err := create(t.Context(), cluster, namespace, w.signed)
 			if err != nil {
 				t.Fatalf("signed: want it admitted, got %v", err)
 			}
 			if got != w.pinned() {
 				t.Errorf("signed: want it stored as %q, got %q", w.pinned(), got)
 			}
-			_, err = create(t.Context(), cluster.Client, namespace, w.unsigned)
-			wantRefused(t, err, w.unsigned, "release", "expected a signature", "no signature")
+			_, err = create(t.Context(), cluster, namespace, w.unsigned)
+			rig.WantRefused(t, err, w.unsigned, "release", "expected a signature", "no signature")
 		})
 	}
 }
@@ -145,8 +136,8 @@ func TestR39StrippedDigestIsCaughtByTheValidatingDoor(t *testing.T) {
 	strip.Webhooks[0].ReinvocationPolicy = new(admissionregistrationv1.IfNeededReinvocationPolicy)
 	hooks.Mutating = append(hooks.Mutating, strip)
 	RegisterWebhooks(t, cluster, hooks)
-	_, err := creations["Pod"](t.Context(), cluster.Client, namespace, w.signed)
-	wantRefused(t, err, w.signed, "expected an image named by digest")
+	_, err := cluster.CreatePod(t.Context(), namespace, w.signed)
+	rig.WantRefused(t, err, w.signed, "expected an image named by digest")
 	if len(stripper.take()) == 0 {
 		t.Error("want the stripping webhook called, got no call: the test shows nothing")
 	}
@@ -157,10 +148,8 @@ func TestR39MutatingAdmissionPolicyIsRepinnedByReinvocation(t *testing.T) {
 	cluster := shared.Cluster(t)
 	namespace := cluster.Namespace(t, nil)
 	stripByPolicy(t, cluster.Client, namespace)
-	eventually(t, "the MutatingAdmissionPolicy is in force", func(ctx context.Context) error {
-		got, err := cluster.Client.CoreV1().Pods(namespace).Create(ctx, &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{GenerateName: "x-"}, Spec: podSpec(w.pinned()),
-		}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	rig.Eventually(t, "the MutatingAdmissionPolicy is in force", func(ctx context.Context) error {
+		got, err := cluster.Client.CoreV1().Pods(namespace).Create(ctx, rig.NewPod(w.pinned()), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err != nil {
 			return err
 		}
@@ -170,7 +159,7 @@ func TestR39MutatingAdmissionPolicyIsRepinnedByReinvocation(t *testing.T) {
 		return nil
 	})
 	RegisterWebhooks(t, cluster, w.webhooks(t, namespace))
-	got, err := creations["Pod"](t.Context(), cluster.Client, namespace, w.signed)
+	got, err := cluster.CreatePod(t.Context(), namespace, w.signed)
 	if err != nil {
 		t.Fatalf("want it admitted, got %v", err)
 	}
@@ -237,10 +226,10 @@ func TestR42UpdateFreesOnlyUnchangedImages(t *testing.T) {
 	if err != nil {
 		t.Fatalf("an update that changes no image: want it admitted, got %v", err)
 	}
-	other := w.push(t, "acme/app:other", false)
+	other := rig.Push(t, w.registry, "acme/app:other")
 	updated.Spec.Template.Spec.Containers[0].Image = other.Reference.String()
 	_, err = deployments.Update(t.Context(), updated, metav1.UpdateOptions{})
-	wantRefused(t, err, other.Reference.String(), "no signature")
+	rig.WantRefused(t, err, other.Reference.String(), "no signature")
 	if err := deployments.Delete(t.Context(), "old", metav1.DeleteOptions{}); err != nil {
 		t.Errorf("a deletion is never in the way: got %v", err)
 	}
@@ -249,13 +238,13 @@ func TestR42UpdateFreesOnlyUnchangedImages(t *testing.T) {
 func TestPinKindsLeavesTemplatesToGitOps(t *testing.T) {
 	w := newWorld(t, "  pinKinds: [Pod]\n")
 	cluster, namespace := w.guarded(t)
-	got, err := creations["Deployment"](t.Context(), cluster.Client, namespace, w.signed)
+	got, err := creations["Deployment"](t.Context(), cluster, namespace, w.signed)
 	if err != nil || got != w.signed {
 		t.Errorf("Deployment: want it admitted as it was written (%q), got %q, %v", w.signed, got, err)
 	}
-	_, err = creations["Deployment"](t.Context(), cluster.Client, namespace, w.unsigned)
-	wantRefused(t, err, "no signature")
-	if got, err = creations["Pod"](t.Context(), cluster.Client, namespace, w.signed); err != nil || got != w.pinned() {
+	_, err = creations["Deployment"](t.Context(), cluster, namespace, w.unsigned)
+	rig.WantRefused(t, err, "no signature")
+	if got, err = cluster.CreatePod(t.Context(), namespace, w.signed); err != nil || got != w.pinned() {
 		t.Errorf("Pod: want it pinned, got %q, %v", got, err)
 	}
 }
@@ -263,7 +252,7 @@ func TestPinKindsLeavesTemplatesToGitOps(t *testing.T) {
 func TestWarnAdmitsWithoutPinning(t *testing.T) {
 	w := newWorld(t, "  mode: Warn\n")
 	cluster, namespace := w.guarded(t)
-	got, err := creations["Pod"](t.Context(), cluster.Client, namespace, w.unsigned)
+	got, err := cluster.CreatePod(t.Context(), namespace, w.unsigned)
 	if err != nil || got != w.unsigned {
 		t.Errorf("want it admitted unchanged, got %q, %v", got, err)
 	}
@@ -272,18 +261,12 @@ func TestWarnAdmitsWithoutPinning(t *testing.T) {
 func TestPolicyIsReloadedWithoutARestart(t *testing.T) {
 	w := newWorld(t, "")
 	cluster, namespace := w.guarded(t)
-	if _, err := creations["Pod"](t.Context(), cluster.Client, namespace, w.signed); err != nil {
+	if _, err := cluster.CreatePod(t.Context(), namespace, w.signed); err != nil {
 		t.Fatal(err)
 	}
-	other, err := fixture.NewKey(fixture.P256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(w.policyFile, []byte(policyOf(w.registry.Host(), other.PublicPEM, "")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the other key takes effect", func(ctx context.Context) error {
-		if _, err := creations["Pod"](ctx, cluster.Client, namespace, w.signed); err == nil {
+	w.writePolicy(t, rig.NewKey(t), "")
+	rig.Eventually(t, "the other key takes effect", func(ctx context.Context) error {
+		if _, err := cluster.CreatePod(ctx, namespace, w.signed); err == nil {
 			return errors.New("the image is still admitted")
 		}
 		return nil
@@ -296,25 +279,25 @@ func TestR18BrokenReloadKeepsTheLastGoodPolicies(t *testing.T) {
 	if err := os.WriteFile(w.policyFile, []byte("apiVersion: bonafide.dev/v1alpha1\nkind: ClusterVerificationPolicy\nmetadata: {name: release}\nspec: {imagez: []}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the log says that the reload failed", func(context.Context) error {
-		if !strings.Contains(w.log.String(), "imagez") {
+	rig.Eventually(t, "the log says that the reload failed", func(context.Context) error {
+		if !strings.Contains(w.bonafide.Log(t), "imagez") {
 			return errors.New("it does not yet")
 		}
 		return nil
 	})
-	if _, err := creations["Pod"](t.Context(), cluster.Client, namespace, w.signed); err != nil {
+	if _, err := cluster.CreatePod(t.Context(), namespace, w.signed); err != nil {
 		t.Errorf("signed: want it admitted, got %v", err)
 	}
-	_, err := creations["Pod"](t.Context(), cluster.Client, namespace, w.unsigned)
-	wantRefused(t, err, "no signature")
+	_, err := cluster.CreatePod(t.Context(), namespace, w.unsigned)
+	rig.WantRefused(t, err, "no signature")
 }
 
 func TestR20UnmatchedImagesAreRefusedIfTheOperatorSaysSo(t *testing.T) {
 	w := newWorld(t, "", "--unmatched", "deny")
 	cluster, namespace := w.guarded(t)
-	_, err := creations["Pod"](t.Context(), cluster.Client, namespace, "elsewhere.example/app:1")
-	wantRefused(t, err, "elsewhere.example/app:1", "covers")
-	if _, err := creations["Pod"](t.Context(), cluster.Client, namespace, w.signed); err != nil {
+	_, err := cluster.CreatePod(t.Context(), namespace, "elsewhere.example/app:1")
+	rig.WantRefused(t, err, "elsewhere.example/app:1", "covers")
+	if _, err := cluster.CreatePod(t.Context(), namespace, w.signed); err != nil {
 		t.Errorf("signed: want it admitted, got %v", err)
 	}
 }

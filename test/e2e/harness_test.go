@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -91,14 +90,4 @@ func (h *hook) take() []call {
 	calls := h.calls
 	h.calls = nil
 	return calls
-}
-
-// eventually waits until condition returns nil.
-func eventually(t *testing.T, what string, condition func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := rig.Poll(ctx, condition); err != nil {
-		t.Fatalf("%s: %v", what, err)
-	}
 }

@@ -3,14 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
-
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bonafide-dev/bonafide/examples"
 	"github.com/bonafide-dev/bonafide/internal/fixture"
@@ -27,51 +20,23 @@ type example struct {
 }
 
 // newExample serves a folder's policies and guards the namespaces, which it
-// makes.
+// makes, or finds: one that is deleted stays without its controller.
 func newExample(t *testing.T, folder, part string, namespaces ...string) *example {
 	t.Helper()
-	r, err := fixture.NewRegistry(fixture.Options{Referrers: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.Close)
-	e := &example{world: &world{registry: r, log: &syncBuffer{}}, cluster: shared.Cluster(t), folder: t.TempDir()}
-	for _, key := range []*fixture.Key{&e.key, &e.other} {
-		if *key, err = fixture.NewKey(fixture.P256); err != nil {
-			t.Fatal(err)
-		}
-	}
-	files, err := examples.Fill(folder, part, examples.Values{Registry: r.Host(), Keys: [][]byte{e.key.PublicPEM, e.other.PublicPEM}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		e.write(t, filepath.Base(f.Name), f.Content)
-	}
-	e.policyFile = e.folder
-	e.serve(t, nil)
+	store, key, other := rig.NewStore(t, fixture.Options{Referrers: true}), rig.NewKey(t), rig.NewKey(t)
+	e := &example{world: &world{registry: store, key: key}, cluster: shared.Cluster(t), other: other, folder: t.TempDir()}
+	rig.FillExample(t, folder, part, e.values(key, other)).Write(t, e.folder)
+	e.bonafide = shared.StartBonafide(t, rig.BonafideOptions{Policies: e.folder, Registry: store.Host()})
 	for _, namespace := range namespaces {
-		e.namespace(t, namespace)
+		e.cluster.NamespaceNamed(t, namespace)
 		RegisterWebhooks(t, e.cluster, e.named(t, namespace))
 	}
 	return e
 }
 
-func (e *example) write(t *testing.T, name string, content []byte) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(e.folder, name), content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// namespace makes a namespace of the name that a policy says. A namespace that
-// is deleted stays without its controller, so it is kept for other tests.
-func (e *example) namespace(t *testing.T, name string) {
-	t.Helper()
-	_, err := e.cluster.Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		t.Fatal(err)
-	}
+// values put the keys in the place of the example's, in that order.
+func (e *example) values(first, second fixture.Key) examples.Values {
+	return examples.Values{Registry: e.registry.Host(), Keys: [][]byte{first.PublicPEM, second.PublicPEM}}
 }
 
 // named are the webhooks of one namespace, under names of their own.
@@ -90,16 +55,7 @@ func (e *example) named(t *testing.T, namespace string) webhooks {
 // sign pushes an image and signs it with each key.
 func (e *example) sign(t *testing.T, name string, keys ...fixture.Key) fixture.Image {
 	t.Helper()
-	image, err := e.registry.PushImage(t.Context(), name, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range keys {
-		if _, err := e.registry.SignCosign(t.Context(), image, key, fixture.CosignOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return image
+	return rig.Push(t, e.registry, name, keys...)
 }
 
 func (e *example) attest(t *testing.T, image fixture.Image, o fixture.AttestationOptions) {
@@ -112,7 +68,7 @@ func (e *example) attest(t *testing.T, image fixture.Image, o fixture.Attestatio
 // create makes a Pod with the image and returns how it is stored.
 func (e *example) create(t *testing.T, namespace, image string) (string, error) {
 	t.Helper()
-	return creations["Pod"](t.Context(), e.cluster.Client, namespace, image)
+	return e.cluster.CreatePod(t.Context(), namespace, image)
 }
 
 func (e *example) wantPinned(t *testing.T, namespace string, image fixture.Image) {
@@ -126,7 +82,7 @@ func (e *example) wantPinned(t *testing.T, namespace string, image fixture.Image
 func (e *example) wantRefused(t *testing.T, namespace string, image fixture.Image, parts ...string) {
 	t.Helper()
 	_, err := e.create(t, namespace, image.Reference.String())
-	wantRefused(t, err, parts...)
+	rig.WantRefused(t, err, parts...)
 }
 
 // The first document: policies of Kyverno v1.5, keys in a ConfigMap, provenance
@@ -138,12 +94,12 @@ func TestKyvernoProvenance(t *testing.T) {
 
 	t.Run("Signed", func(t *testing.T) { e.wantPinned(t, "shop", signed) })
 	t.Run("Deployment", func(t *testing.T) {
-		got, err := creations["Deployment"](t.Context(), e.cluster.Client, "shop", signed.Reference.String())
+		got, err := creations["Deployment"](t.Context(), e.cluster, "shop", signed.Reference.String())
 		if want := signed.Reference.String() + "@" + signed.Digest.String(); err != nil || got != want {
 			t.Errorf("want %s, got %q, %v", want, got, err)
 		}
-		_, err = creations["Deployment"](t.Context(), e.cluster.Client, "shop", e.sign(t, "org/app:unsigned-deployment").Reference.String())
-		wantRefused(t, err, "resource Deployment/shop/", "check-image:", "autogen-check-image:")
+		_, err = creations["Deployment"](t.Context(), e.cluster, "shop", e.sign(t, "org/app:unsigned-deployment").Reference.String())
+		rig.WantRefused(t, err, "resource Deployment/shop/", "check-image:", "autogen-check-image:")
 	})
 	t.Run("Unsigned", func(t *testing.T) {
 		e.wantRefused(t, "shop", e.sign(t, "org/app:unsigned"), "was blocked due to the following policies", "check-image:", "no signatures found")
@@ -187,16 +143,12 @@ func TestKyvernoProvenance(t *testing.T) {
 	t.Run("KeyReplaced", func(t *testing.T) {
 		after := e.sign(t, "org/app:after", e.other)
 		e.wantRefused(t, "shop", after, "does not verify")
-		files, err := examples.Fill(examples.KyvernoProvenance, "policy", examples.Values{Registry: e.registry.Host(), Keys: [][]byte{e.other.PublicPEM, e.key.PublicPEM}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			if strings.HasSuffix(f.Name, "keys.yaml") {
-				e.write(t, "keys.yaml", f.Content)
+		for _, f := range rig.FillExample(t, examples.KyvernoProvenance, "policy", e.values(e.other, e.key)) {
+			if f.Name == "policy/keys.yaml" {
+				rig.Example{f}.Write(t, e.folder)
 			}
 		}
-		eventually(t, "the new key is in force", func(context.Context) error {
+		rig.Eventually(t, "the new key is in force", func(context.Context) error {
 			_, err := e.create(t, "shop", after.Reference.String())
 			return err
 		})

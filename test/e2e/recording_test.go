@@ -23,6 +23,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/bonafide-dev/bonafide/internal/rig"
 )
 
 var update = flag.Bool("update", false, "rewrite the recorded reviews")
@@ -89,12 +91,12 @@ func podSteps() []step {
 			return err
 		}},
 		{name: "pod-create-generate-name-dry-run", do: func(ctx context.Context, c kubernetes.Interface) error {
-			p := pod("registry.example/app:v1")
+			p := rig.NewPod("registry.example/app:v1")
 			_, err := c.CoreV1().Pods(recordedNamespace).Create(ctx, p, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 			return err
 		}},
 		{name: "pod-create-mirror", do: func(ctx context.Context, c kubernetes.Interface) error {
-			p := pod("registry.example/static:v1")
+			p := rig.NewPod("registry.example/static:v1")
 			p.ObjectMeta = metav1.ObjectMeta{Name: "static-node-1", Annotations: map[string]string{corev1.MirrorPodAnnotationKey: "c2a0"}}
 			p.Spec.NodeName = "node-1"
 			_, err := c.CoreV1().Pods(recordedNamespace).Create(ctx, p, metav1.CreateOptions{})
@@ -136,7 +138,7 @@ func workloadSteps() []step {
 	create := metav1.CreateOptions{}
 	labels := map[string]string{"app": "web"}
 	selector := &metav1.LabelSelector{MatchLabels: labels}
-	template := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: pod("registry.example/web:v1").Spec}
+	template := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: rig.NewPod("registry.example/web:v1").Spec}
 	job := batchv1.JobSpec{Template: *template.DeepCopy()}
 	job.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
 	meta := metav1.ObjectMeta{Name: "web"}
@@ -189,7 +191,7 @@ func patchDeployment(subresource, patch string) func(context.Context, kubernetes
 
 // fullPod names an image in every place where a Pod can at its creation.
 func fullPod() *corev1.Pod {
-	p := pod("registry.example/app:v1")
+	p := rig.NewPod("registry.example/app:v1")
 	p.ObjectMeta = metav1.ObjectMeta{Name: "app", Labels: map[string]string{"app": "web"}}
 	p.Spec.InitContainers = []corev1.Container{{Name: "init", Image: "registry.example/init:v1"}}
 	p.Spec.Volumes = []corev1.Volume{{Name: "model", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: "registry.example/model:v1"}}}}

@@ -20,10 +20,7 @@ import (
 // the fallback tag.
 func TestRealRegistryWithoutReferrers(t *testing.T) {
 	store := fixture.NewStore(rig.StartRegistry(t).Host, http.DefaultTransport, false)
-	key, err := fixture.NewKey(fixture.P256)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := rig.NewKey(t)
 	authority, err := fixture.NewAuthority(fixture.CertificateOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -67,10 +64,6 @@ spec:
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
 	got := map[string]string{}
 	for name, sign := range signings {
 		image, err := store.PushImage(t.Context(), "acme/app:"+name, name)
@@ -81,7 +74,7 @@ spec:
 			t.Fatal(err)
 		}
 		// The exit code says the same as the report, which is looked at here.
-		out, _ := exec.Command(file, "verify", "-o", "json", "--policy", policy, image.Reference.String()).Output()
+		out, _ := exec.Command(shared.Command(t), "verify", "-o", "json", "--policy", policy, image.Reference.String()).Output()
 		var report struct {
 			Results []struct{ Outcome string }
 		}

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bonafide-dev/bonafide/internal/rig"
 )
 
 // podCreation is the rule of the webhooks in this file.
@@ -45,17 +47,10 @@ func mutatingHook(h *hook, namespace string) webhooks {
 	}}}
 }
 
-func pod(image string) *corev1.Pod {
-	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "pod-"},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: image}}},
-	}
-}
-
 func TestPodStaysPending(t *testing.T) {
 	cluster := shared.Cluster(t)
 	namespace := cluster.Namespace(t, nil)
-	created, err := cluster.Client.CoreV1().Pods(namespace).Create(t.Context(), pod("registry.example/app:v1"), metav1.CreateOptions{})
+	created, err := cluster.Client.CoreV1().Pods(namespace).Create(t.Context(), rig.NewPod("registry.example/app:v1"), metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +61,7 @@ func TestPodStaysPending(t *testing.T) {
 
 func TestImageVolumesAreServed(t *testing.T) {
 	cluster := shared.Cluster(t)
-	p := pod("registry.example/app:v1")
+	p := rig.NewPod("registry.example/app:v1")
 	p.Spec.Volumes = []corev1.Volume{{Name: "model", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: "registry.example/model:v1"}}}}
 	created, err := cluster.Client.CoreV1().Pods(cluster.Namespace(t, nil)).Create(t.Context(), p, metav1.CreateOptions{})
 	if err != nil {
@@ -93,10 +88,10 @@ func TestValidatingWebhookDecides(t *testing.T) {
 	})
 	RegisterWebhooks(t, cluster, validatingHook(h, namespace))
 	pods := cluster.Client.CoreV1().Pods(namespace)
-	if _, err := pods.Create(t.Context(), pod("registry.example/good:v1"), metav1.CreateOptions{}); err != nil {
+	if _, err := pods.Create(t.Context(), rig.NewPod("registry.example/good:v1"), metav1.CreateOptions{}); err != nil {
 		t.Errorf("the good image: want it admitted, got %v", err)
 	}
-	if _, err := pods.Create(t.Context(), pod("registry.example/bad:v1"), metav1.CreateOptions{}); !apierrors.IsBadRequest(err) && !apierrors.IsForbidden(err) {
+	if _, err := pods.Create(t.Context(), rig.NewPod("registry.example/bad:v1"), metav1.CreateOptions{}); !apierrors.IsBadRequest(err) && !apierrors.IsForbidden(err) {
 		t.Errorf("the bad image: want it refused, got %v", err)
 	}
 	if got := len(h.take()); got != 2 {
@@ -115,7 +110,7 @@ func TestMutatingWebhookPatches(t *testing.T) {
 		}
 	})
 	RegisterWebhooks(t, cluster, mutatingHook(h, namespace))
-	created, err := cluster.Client.CoreV1().Pods(namespace).Create(t.Context(), pod("registry.example/app:v1"), metav1.CreateOptions{})
+	created, err := cluster.Client.CoreV1().Pods(namespace).Create(t.Context(), rig.NewPod("registry.example/app:v1"), metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +125,7 @@ func TestWebhookIsGoneAfterItsTest(t *testing.T) {
 	t.Run("Inner", func(t *testing.T) {
 		RegisterWebhooks(t, cluster, validatingHook(startHook(t, nil), namespace))
 	})
-	if _, err := cluster.Client.CoreV1().Pods(namespace).Create(t.Context(), pod("registry.example/app:v1"), metav1.CreateOptions{}); err != nil {
+	if _, err := cluster.Client.CoreV1().Pods(namespace).Create(t.Context(), rig.NewPod("registry.example/app:v1"), metav1.CreateOptions{}); err != nil {
 		t.Errorf("want no webhook in the way, got %v", err)
 	}
 }
@@ -147,7 +142,7 @@ func TestAPIServerShowsItsClientCertificate(t *testing.T) {
 	namespace := cluster.Namespace(t, nil)
 	h := startHook(t, nil)
 	RegisterWebhooks(t, cluster, validatingHook(h, namespace))
-	if _, err := cluster.Client.CoreV1().Pods(namespace).Create(t.Context(), pod("registry.example/app:v1"), metav1.CreateOptions{}); err != nil {
+	if _, err := cluster.Client.CoreV1().Pods(namespace).Create(t.Context(), rig.NewPod("registry.example/app:v1"), metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	calls := h.take()

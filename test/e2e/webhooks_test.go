@@ -14,8 +14,8 @@ import (
 	"github.com/bonafide-dev/bonafide/internal/rig"
 )
 
-// patience bounds every wait of these tests. The API server takes up a webhook
-// within a second; a loaded machine gets more.
+// patience bounds the wait for a webhook to go out of force. The API server
+// takes that up within a second; a loaded machine gets more.
 const patience = time.Minute
 
 // markerLabel marks the ConfigMaps that ask whether a configuration is in force.
@@ -117,7 +117,7 @@ func (m marker) awaitInForce(t *testing.T, remove func(context.Context) error) {
 			t.Errorf("unregister %q: %v", m.value, err)
 		}
 	})
-	eventually(t, fmt.Sprintf("register %q", m.value), func(ctx context.Context) error { return m.want(ctx, true) })
+	rig.Eventually(t, fmt.Sprintf("register %q", m.value), func(ctx context.Context) error { return m.want(ctx, true) })
 }
 
 // want returns nil if the configuration is in force as asked.

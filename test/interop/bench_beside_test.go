@@ -215,12 +215,7 @@ func versionOf(t *testing.T, program, module string) string {
 // slowRegistry is a registry as far away as most are.
 func slowRegistry(t *testing.T) *fixture.Registry {
 	t.Helper()
-	store, err := fixture.NewRegistry(fixture.Options{Referrers: true, Latency: besideLatency})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(store.Close)
-	return store
+	return rig.NewStore(t, fixture.Options{Referrers: true, Latency: besideLatency})
 }
 
 // A stock pushes images that nobody has asked for yet.
@@ -232,15 +227,16 @@ type stock struct {
 
 func (s *stock) signed(t *testing.T) fixture.Image {
 	t.Helper()
-	image := s.unsigned(t)
-	if _, err := s.store.SignCosign(t.Context(), image, s.key, fixture.CosignOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	return image
+	return s.push(t, s.key)
 }
 
 func (s *stock) unsigned(t *testing.T) fixture.Image {
 	t.Helper()
+	return s.push(t)
+}
+
+func (s *stock) push(t *testing.T, keys ...fixture.Key) fixture.Image {
+	t.Helper()
 	s.made++
-	return push(t, s.store, fmt.Sprintf("acme/app-%d:v1", s.made))
+	return rig.Push(t, s.store, fmt.Sprintf("acme/app-%d:v1", s.made), keys...)
 }

@@ -16,17 +16,18 @@ import (
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/internal/fixture"
+	"github.com/bonafide-dev/bonafide/internal/rig"
 )
 
 // TestBesideKyverno measures admission: one ClusterPolicy, in force in both.
 func TestBesideKyverno(t *testing.T) {
 	kyverno := shared.Kyverno(t)
 	namespace := shared.Cluster(t).Namespace(t, nil)
-	images := &stock{store: slowRegistry(t), key: newKey(t)}
-	policy := besidePolicy(namespace, images.store.Host(), images.key.PublicPEM)
+	images := &stock{store: slowRegistry(t), key: rig.NewKey(t)}
+	policy := signedPolicy(namespace, images.store.Host(), images.key.PublicPEM)
 	kyverno.Apply(t, policy)
 	url, ca := kyvernoWebhook(t)
-	b := bonafideServe(t, "--policy", writeFile(t, "policy.yaml", []byte(policy)), "--insecure-registry", images.store.Host())
+	b := shared.StartBonafide(t, rig.BonafideOptions{Policies: writeFile(t, "policy.yaml", []byte(policy)), Registry: images.store.Host()})
 	timeout := "?timeout=" + besideTimeout.String()
 	c := &comparison{store: images.store, pair: [2]contender{
 		newContender(t, "Kyverno", url+timeout, ca),
@@ -54,24 +55,6 @@ func TestBesideKyverno(t *testing.T) {
 	c.print(
 		fmt.Sprintf("Admission beside Kyverno %s: a review of a Pod with one image, at the mutating webhook over TLS; one ClusterPolicy, one cosign key.", versionOf(t, "kyverno", "github.com/kyverno/kyverno")),
 		fmt.Sprintf("bonafide remembers a tag's digest for %s.", engine.DefaultTagTTL))
-}
-
-// besidePolicy is a ClusterPolicy that both read; useCache is true by default.
-func besidePolicy(namespace, host string, key []byte) string {
-	return fmt.Sprintf(`apiVersion: kyverno.io/v1
-kind: ClusterPolicy
-metadata: {name: beside-%[1]s}
-spec:
-  webhookConfiguration: {timeoutSeconds: 30}
-  background: false
-  rules:
-  - name: signed
-    match: {any: [{resources: {namespaces: [%[1]s], kinds: [Pod]}}]}
-    verifyImages:
-    - imageReferences: ["%[2]s/*"]
-      failureAction: Enforce
-      attestors: [{entries: [{keys: {publicKeys: %[3]q, rekor: {ignoreTlog: true}, ctlog: {ignoreSCT: true}}}]}]
-`, namespace, host, key)
 }
 
 // kyvernoWebhook is where the API server asks Kyverno about policies that fail

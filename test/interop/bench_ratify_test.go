@@ -14,14 +14,16 @@ import (
 // TestBesideRatify measures external data: Ratify's cosign verifier with its
 // cache on, and a policy that asks for the same.
 func TestBesideRatify(t *testing.T) {
-	images := &stock{store: slowRegistry(t), key: newKey(t)}
+	images := &stock{store: slowRegistry(t), key: rig.NewKey(t)}
 	executor := fmt.Sprintf(`{"executor": {"verificationRequestTimeout": %d},`, besideTimeout.Milliseconds())
 	ratify := rig.StartRatify(t, rig.RatifyOptions{
 		Config: []byte(strings.Replace(ratifyCosign, "{", executor, 1)),
 		Files:  map[string][]byte{"cosign.pub": images.key.PublicPEM}, Cache: true,
 	})
-	b := bonafideServe(t, "--policy", writeFile(t, "policy.yaml", policyOf(images.store.Host(), images.key.PublicPEM)),
-		"--insecure-registry", images.store.Host(), "--gatekeeper-timeout", besideTimeout.String())
+	b := shared.StartBonafide(t, rig.BonafideOptions{
+		Policies: writeFile(t, "policy.yaml", rig.SignedPolicy(images.store.Host(), images.key.PublicPEM, "")),
+		Registry: images.store.Host(), Flags: []string{"--gatekeeper-timeout", besideTimeout.String()},
+	})
 	const path = "/ratify/gatekeeper/v1/verify"
 	c := &comparison{store: images.store, pair: [2]contender{
 		newContender(t, "Ratify", ratify.URL+path, ratify.CABundle),

@@ -28,10 +28,7 @@ func offline(bundle bool, more ...string) []string {
 // newCosign is a cosign with the key as release.key and release.pub.
 func newCosign(t *testing.T) (*rig.Cosign, fixture.Key) {
 	t.Helper()
-	key, err := fixture.NewKey(fixture.P256)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := rig.NewKey(t)
 	cosign := rig.NewCosign(t)
 	cosign.ImportKey(t, "release", key.Signer)
 	return cosign, key
@@ -41,11 +38,7 @@ func newCosign(t *testing.T) (*rig.Cosign, fixture.Key) {
 // which most tests stand, to what cosign takes for one.
 func TestCosignAcceptsWhatTheFixtureSigns(t *testing.T) {
 	cosign, key := newCosign(t)
-	stranger, err := fixture.NewKey(fixture.P256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cosign.Write(t, "stranger.pub", stranger.PublicPEM)
+	cosign.Write(t, "stranger.pub", rig.NewKey(t).PublicPEM)
 	store := newRegistry(t)
 	sign := map[string]func(fixture.Image) error{
 		"simple": func(i fixture.Image) error {
@@ -58,7 +51,7 @@ func TestCosignAcceptsWhatTheFixtureSigns(t *testing.T) {
 		},
 	}
 	for name, sign := range sign {
-		image := push(t, store, "acme/app:"+name)
+		image := rig.Push(t, store, "acme/app:"+name)
 		verify := func(public string) error {
 			_, err := cosign.Run(t.Context(), "verify", "--key", public, "--insecure-ignore-tlog=true", "--allow-http-registry",
 				fmt.Sprintf("--new-bundle-format=%t", name == "bundle"), image.Pinned().String())
@@ -81,17 +74,13 @@ func TestCosignAcceptsWhatTheFixtureSigns(t *testing.T) {
 
 // TestBonafideAcceptsWhatCosignSigns is the other direction.
 func TestBonafideAcceptsWhatCosignSigns(t *testing.T) {
-	file, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
 	cosign, key := newCosign(t)
 	store := newRegistry(t)
 	public := writeFile(t, "cosign.pub", key.PublicPEM)
 	for name, sign := range map[string][]string{"simple": offline(false), "bundle": offline(true)} {
-		image := push(t, store, "acme/app:"+name)
+		image := rig.Push(t, store, "acme/app:"+name)
 		verify := func() error {
-			return exec.Command(file, "verify", "--key", public, "--insecure-ignore-tlog", "--insecure-registry", store.Host(), image.Reference.String()).Run()
+			return exec.Command(shared.Command(t), "verify", "--key", public, "--insecure-ignore-tlog", "--insecure-registry", store.Host(), image.Reference.String()).Run()
 		}
 		if err := verify(); err == nil {
 			t.Errorf("%s: want it denied before it is signed", name)
@@ -153,7 +142,7 @@ func TestWhereCosignPutsAttestations(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			store := newRegistry(t)
-			image := push(t, store, "acme/app:v1")
+			image := rig.Push(t, store, "acme/app:v1")
 			file := cosign.Write(t, "predicate.json", []byte(tc.predicate))
 			cosign.MustRun(t, slices.Concat([]string{"attest", "--type", tc.kind, "--predicate", file}, offline(tc.bundle, image.Pinned().String()))...)
 			want := stored{

@@ -13,7 +13,6 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/bonafide-dev/bonafide/internal/fixture"
 	"github.com/bonafide-dev/bonafide/internal/rig"
 )
 
@@ -80,11 +79,11 @@ func TestKyvernoCallsAService(t *testing.T) {
 	shared.Cluster(t).Apply(t, extensionSecret(namespace, service.CABundle))
 	kyverno.Apply(t, checkimagesPolicy("check-"+namespace, namespace, service.URL+"/checkimages", `- {key: trustPolicy, value: "tp-{{request.namespace}}"}`))
 
-	pod, err := createPod(t, namespace, "registry.example/acme/app:v1")
+	got, err := createPod(t, namespace, "registry.example/acme/app:v1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := pod.Spec.Containers[0].Image; got != pinned {
+	if got != pinned {
 		t.Errorf("want %q, got %q", pinned, got)
 	}
 	calls := service.take()
@@ -93,7 +92,7 @@ func TestKyvernoCallsAService(t *testing.T) {
 	}
 	wantCheckimages(t, calls[0], "tp-"+namespace)
 	_, err = createPod(t, namespace, "registry.example/acme/app:unsigned")
-	wantRefused(t, err, "mutate.kyverno.svc-fail", "HTTP 406 Not Acceptable", "no signature is associated")
+	rig.WantRefused(t, err, "mutate.kyverno.svc-fail", "HTTP 406 Not Acceptable", "no signature is associated")
 }
 
 // wantCheckimages checks what Kyverno sends: the images with their JSON
@@ -131,24 +130,14 @@ func wantCheckimages(t *testing.T, c call, trustPolicy string) {
 	}
 }
 
-func TestKyvernoVerifiesImages(t *testing.T) {
-	kyverno := shared.Kyverno(t)
-	namespace := shared.Cluster(t).Namespace(t, nil)
-	store := newRegistry(t)
-	key, err := fixture.NewKey(fixture.P256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, unsigned := push(t, store, "acme/app:signed"), push(t, store, "acme/app:unsigned")
-	if _, err := store.SignCosign(t.Context(), signed, key, fixture.CosignOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	kyverno.Apply(t, fmt.Sprintf(`
-apiVersion: kyverno.io/v1
+// signedPolicy is a ClusterPolicy that bonafide reads too; useCache is true by
+// default.
+func signedPolicy(namespace, host string, key []byte) string {
+	return fmt.Sprintf(`apiVersion: kyverno.io/v1
 kind: ClusterPolicy
-metadata: {name: verify-%[1]s}
+metadata: {name: signed-%[1]s}
 spec:
-  webhookTimeoutSeconds: 30
+  webhookConfiguration: {timeoutSeconds: 30}
   background: false
   rules:
   - name: signed
@@ -157,15 +146,24 @@ spec:
     - imageReferences: ["%[2]s/*"]
       failureAction: Enforce
       attestors: [{entries: [{keys: {publicKeys: %[3]q, rekor: {ignoreTlog: true}, ctlog: {ignoreSCT: true}}}]}]
-`, namespace, store.Host(), key.PublicPEM))
+`, namespace, host, key)
+}
 
-	pod, err := createPod(t, namespace, signed.Reference.String())
+func TestKyvernoVerifiesImages(t *testing.T) {
+	kyverno := shared.Kyverno(t)
+	namespace := shared.Cluster(t).Namespace(t, nil)
+	store := newRegistry(t)
+	key := rig.NewKey(t)
+	signed, unsigned := rig.Push(t, store, "acme/app:signed", key), rig.Push(t, store, "acme/app:unsigned")
+	kyverno.Apply(t, signedPolicy(namespace, store.Host(), key.PublicPEM))
+
+	got, err := createPod(t, namespace, signed.Reference.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := pod.Spec.Containers[0].Image, signed.Reference.String()+"@"+signed.Digest.String(); got != want {
+	if want := signed.Reference.String() + "@" + signed.Digest.String(); got != want {
 		t.Errorf("want %q, got %q", want, got)
 	}
 	_, err = createPod(t, namespace, unsigned.Reference.String())
-	wantRefused(t, err, "mutate.kyverno.svc-fail", unsigned.Reference.String(), "no signatures found")
+	rig.WantRefused(t, err, "mutate.kyverno.svc-fail", unsigned.Reference.String(), "no signatures found")
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bonafide-dev/bonafide/internal/rig"
@@ -46,12 +45,12 @@ spec:
 		if got := count(t); got < 4 {
 			t.Errorf("want webhooks of both, got %d configurations", got)
 		}
-		wantRefused(t, dryPod(t.Context(), cluster), "nothing runs here")
+		rig.WantRefused(t, dryPod(t.Context(), cluster), "nothing runs here")
 	})
 	if got := count(t); got != 0 {
 		t.Errorf("want no webhooks left, got %d configurations", got)
 	}
-	eventually(t, "Pods are admitted again", func(ctx context.Context) error {
+	rig.Eventually(t, "Pods are admitted again", func(ctx context.Context) error {
 		if err := dryPod(ctx, cluster); err != nil {
 			return fmt.Errorf("create a Pod: %w", err)
 		}
@@ -60,9 +59,6 @@ spec:
 }
 
 func dryPod(ctx context.Context, cluster *rig.Cluster) error {
-	_, err := cluster.Client.CoreV1().Pods(metav1.NamespaceDefault).Create(ctx, &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "pod-"},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "registry.example/app:v1"}}},
-	}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	_, err := cluster.Client.CoreV1().Pods(metav1.NamespaceDefault).Create(ctx, rig.NewPod("registry.example/app:v1"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	return err
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bonafide-dev/bonafide/internal/fixture"
 	"github.com/bonafide-dev/bonafide/internal/rig"
 )
 
@@ -64,14 +63,8 @@ func ask(t *testing.T, url string, ca []byte, key string) item {
 // TestRatifyAnswers asks Ratify itself, whose answers ours are compared to.
 func TestRatifyAnswers(t *testing.T) {
 	store := newRegistry(t)
-	key, err := fixture.NewKey(fixture.P256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, unsigned := push(t, store, "acme/app:signed"), push(t, store, "acme/app:unsigned")
-	if _, err := store.SignCosign(t.Context(), signed, key, fixture.CosignOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	key := rig.NewKey(t)
+	signed, unsigned := rig.Push(t, store, "acme/app:signed", key), rig.Push(t, store, "acme/app:unsigned")
 	ratify := rig.StartRatify(t, rig.RatifyOptions{Config: []byte(ratifyCosign), Files: map[string][]byte{"cosign.pub": key.PublicPEM}})
 	for image, want := range map[string]bool{signed.Reference.String(): true, unsigned.Reference.String(): false} {
 		answer := ask(t, ratify.URL+"/ratify/gatekeeper/v1/verify", ratify.CABundle, image)
@@ -115,14 +108,8 @@ func TestGatekeeperAsksRatify(t *testing.T) {
 	gatekeeper := shared.Gatekeeper(t)
 	namespace := shared.Cluster(t).Namespace(t, nil)
 	store := newRegistry(t)
-	key, err := fixture.NewKey(fixture.P256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, unsigned := push(t, store, "acme/app:signed"), push(t, store, "acme/app:unsigned")
-	if _, err := store.SignCosign(t.Context(), signed, key, fixture.CosignOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	key := rig.NewKey(t)
+	signed, unsigned := rig.Push(t, store, "acme/app:signed", key), rig.Push(t, store, "acme/app:unsigned")
 	ratify := rig.StartRatify(t, rig.RatifyOptions{
 		Config: []byte(ratifyCosign), Files: map[string][]byte{"cosign.pub": key.PublicPEM}, ClientCA: gatekeeper.ClientCA, Cache: true,
 	})
@@ -132,13 +119,13 @@ func TestGatekeeperAsksRatify(t *testing.T) {
 		string(rig.ModuleFile(t, "ratify", "library/default/template.yaml")),
 		ratifyConstraint(namespace), ratifyAssigns(t, namespace))
 
-	pod, err := createPod(t, namespace, signed.Reference.String())
+	got, err := createPod(t, namespace, signed.Reference.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := pod.Spec.Containers[0].Image, signed.Pinned().String(); got != want {
+	if want := signed.Pinned().String(); got != want {
 		t.Errorf("want %q, got %q", want, got)
 	}
 	_, err = createPod(t, namespace, unsigned.Reference.String())
-	wantRefused(t, err, "[ratify-constraint]", "failed to verify the artifact: "+unsigned.Pinned().String())
+	rig.WantRefused(t, err, "[ratify-constraint]", "failed to verify the artifact: "+unsigned.Pinned().String())
 }

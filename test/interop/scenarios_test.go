@@ -15,10 +15,6 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/bonafide-dev/bonafide/examples"
 	"github.com/bonafide-dev/bonafide/internal/fixture"
 	"github.com/bonafide-dev/bonafide/internal/rig"
@@ -27,39 +23,12 @@ import (
 // The scenarios put bonafide in the place of the verifier, with an example's own
 // files.
 
-// fill writes a part of an example to a folder, and returns the files' content.
-func fill(t *testing.T, folder, part string, v examples.Values) (dir string, documents []string) {
+// fillPolicies writes the policies of an example into a new folder.
+func fillPolicies(t *testing.T, folder string, v examples.Values) string {
 	t.Helper()
-	files, err := examples.Fill(folder, part, v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir = t.TempDir()
-	for _, f := range files {
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(f.Name)), f.Content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		documents = append(documents, strings.Split(string(f.Content), "\n---\n")...)
-	}
-	return dir, documents
-}
-
-// namespaceNamed makes a namespace of the name that an example says.
-func namespaceNamed(t *testing.T, name string) {
-	t.Helper()
-	_, err := shared.Cluster(t).Client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		t.Fatal(err)
-	}
-}
-
-func newKey(t *testing.T) fixture.Key {
-	t.Helper()
-	key, err := fixture.NewKey(fixture.P256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
+	policies := t.TempDir()
+	rig.FillExample(t, folder, "policy", v).Write(t, policies)
+	return policies
 }
 
 // newTeam returns an authority and a certificate of it that signs.
@@ -108,65 +77,59 @@ func TestGatekeeperAsksBonafideInThePlaceOfRatify(t *testing.T) {
 	store := newRegistry(t)
 	authority, leaf := newTeam(t)
 	values := examples.Values{Registry: store.Host(), Certificates: [][]byte{authority.PEM()}}
-	policies, _ := fill(t, examples.GatekeeperRatify, "policy", values)
-	b := bonafideServe(t, "--policy", policies, "--insecure-registry", store.Host(), "--client-ca", writeFile(t, "gatekeeper-ca.crt", gatekeeper.ClientCA))
+	policies := fillPolicies(t, examples.GatekeeperRatify, values)
+	b := shared.StartBonafide(t, rig.BonafideOptions{
+		Policies: policies, Registry: store.Host(), Flags: []string{"--client-ca", writeFile(t, "gatekeeper-ca.crt", gatekeeper.ClientCA)},
+	})
 
 	values.Variables = map[string]string{"CA_BUNDLE": base64.StdEncoding.EncodeToString(b.CABundle)}
 	values.Text = map[string]string{"https://bonafide.bonafide-system:9443": b.URL, `["default"]`: "[" + namespace + "]"}
-	_, cluster := fill(t, examples.GatekeeperRatify, "cluster", values)
-	var providers, constraints []string
-	for _, document := range cluster {
-		if strings.Contains(document, "kind: Provider") {
-			providers = append(providers, document)
-			continue
-		}
-		constraints = append(constraints, document)
-	}
-	gatekeeper.Apply(t, providers...)
+	cluster := rig.FillExample(t, examples.GatekeeperRatify, "cluster", values)
+	gatekeeper.Apply(t, cluster.Documents(t, "Provider")...)
 	gatekeeper.Apply(t, string(rig.ModuleFile(t, "ratify", "library/default/template.yaml")))
-	gatekeeper.Apply(t, append(constraints, ratifyAssigns(t, namespace))...)
+	gatekeeper.Apply(t, append(cluster.Documents(t, "RatifyVerification"), ratifyAssigns(t, namespace))...)
 
 	t.Run("Signed", func(t *testing.T) {
-		signed := push(t, store, "hello-world:signed")
+		signed := rig.Push(t, store, "hello-world:signed")
 		signNotation(t, store, leaf, signed)
-		pod, err := createPod(t, namespace, signed.Reference.String())
+		got, err := createPod(t, namespace, signed.Reference.String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := pod.Spec.Containers[0].Image, signed.Pinned().String(); got != want {
+		if want := signed.Pinned().String(); got != want {
 			t.Errorf("the tag is replaced by the digest: want %q, got %q", want, got)
 		}
 	})
 	t.Run("Unsigned", func(t *testing.T) {
-		unsigned := push(t, store, "hello-world:unsigned")
+		unsigned := rig.Push(t, store, "hello-world:unsigned")
 		_, err := createPod(t, namespace, unsigned.Reference.String())
-		wantRefused(t, err, "[ratify-constraint]", "failed to verify the artifact: "+unsigned.Reference.String(), "trace-id: ")
+		rig.WantRefused(t, err, "[ratify-constraint]", "failed to verify the artifact: "+unsigned.Reference.String(), "trace-id: ")
 	})
 	t.Run("SignedByAnother", func(t *testing.T) {
 		_, stranger := newTeam(t)
-		image := push(t, store, "hello-world:stranger")
+		image := rig.Push(t, store, "hello-world:stranger")
 		signNotation(t, store, stranger, image)
 		_, err := createPod(t, namespace, image.Reference.String())
-		wantRefused(t, err, "[ratify-constraint]", "failed to verify the artifact")
+		rig.WantRefused(t, err, "[ratify-constraint]", "failed to verify the artifact")
 	})
 	t.Run("SBOMAndScan", func(t *testing.T) {
-		complete := push(t, store, "shop/app:complete")
+		complete := rig.Push(t, store, "shop/app:complete")
 		signNotation(t, store, leaf, complete)
 		attach(t, store, complete, "application/spdx+json", fixture.SPDX(), &leaf)
 		attach(t, store, complete, "application/sarif+json", fixture.SARIF(), &leaf)
 		if _, err := createPod(t, namespace, complete.Reference.String()); err != nil {
 			t.Errorf("signed, with a signed SBOM and a signed scan: want it admitted, got %v", err)
 		}
-		bare := push(t, store, "shop/app:bare")
+		bare := rig.Push(t, store, "shop/app:bare")
 		signNotation(t, store, leaf, bare)
 		_, err := createPod(t, namespace, bare.Reference.String())
-		wantRefused(t, err, "[ratify-constraint]")
-		unsigned := push(t, store, "shop/app:unsigned-sbom")
+		rig.WantRefused(t, err, "[ratify-constraint]")
+		unsigned := rig.Push(t, store, "shop/app:unsigned-sbom")
 		signNotation(t, store, leaf, unsigned)
 		attach(t, store, unsigned, "application/spdx+json", fixture.SPDX(), nil)
 		attach(t, store, unsigned, "application/sarif+json", fixture.SARIF(), &leaf)
 		_, err = createPod(t, namespace, unsigned.Reference.String())
-		wantRefused(t, err, "[ratify-constraint]")
+		rig.WantRefused(t, err, "[ratify-constraint]")
 	})
 }
 
@@ -175,46 +138,31 @@ func TestGatekeeperAsksBonafideInThePlaceOfRatify(t *testing.T) {
 // who pulls.
 func TestGatekeeperAsksBonafideInThePlaceOfTheCosignProvider(t *testing.T) {
 	gatekeeper := shared.Gatekeeper(t)
-	namespaceNamed(t, "namespace-1")
-	store, err := fixture.NewRegistry(fixture.Options{Referrers: true, Auth: fixture.Auth{Scheme: fixture.Basic, Username: "puller", Password: "open-sesame"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(store.Close)
-	key := newKey(t)
+	shared.Cluster(t).NamespaceNamed(t, "namespace-1")
+	store := rig.NewStore(t, fixture.Options{Referrers: true, Auth: fixture.Auth{Scheme: fixture.Basic, Username: "puller", Password: "open-sesame"}})
+	key := rig.NewKey(t)
 	values := examples.Values{Registry: store.Host(), Keys: [][]byte{key.PublicPEM}}
-	policies, _ := fill(t, examples.GatekeeperCosign, "policy", values)
-	t.Setenv("DOCKER_CONFIG", dockerConfig(t, store.Host(), "puller", "open-sesame"))
-	b := bonafideServe(t, "--policy", policies, "--insecure-registry", store.Host(), "--client-ca", writeFile(t, "gatekeeper-ca.crt", gatekeeper.ClientCA))
+	policies := fillPolicies(t, examples.GatekeeperCosign, values)
+	b := shared.StartBonafide(t, rig.BonafideOptions{
+		Policies: policies, Registry: store.Host(), Flags: []string{"--client-ca", writeFile(t, "gatekeeper-ca.crt", gatekeeper.ClientCA)},
+		Env: []string{"DOCKER_CONFIG=" + dockerConfig(t, store.Host(), "puller", "open-sesame")},
+	})
 
 	values.Variables = map[string]string{"CA_BUNDLE": base64.StdEncoding.EncodeToString(b.CABundle)}
 	values.Text = map[string]string{"https://bonafide.bonafide-system:9443": b.URL}
-	for _, kind := range []string{"provider", "template", "constraint"} {
-		_, cluster := fill(t, examples.GatekeeperCosign, "cluster", values)
-		for _, document := range cluster {
-			if strings.Contains(strings.ToLower(document), "\nkind: "+kindOf(kind)) {
-				gatekeeper.Apply(t, document)
-			}
-		}
-	}
+	cluster := rig.FillExample(t, examples.GatekeeperCosign, "cluster", values)
+	gatekeeper.Apply(t, cluster.Documents(t, "Provider", "ConstraintTemplate", "K8sExternalDataCosign")...)
 
-	signed, unsigned := push(t, store, "nginx:signed"), push(t, store, "nginx:unsigned")
-	if _, err := store.SignCosign(t.Context(), signed, key, fixture.CosignOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	signed, unsigned := rig.Push(t, store, "nginx:signed", key), rig.Push(t, store, "nginx:unsigned")
 	if _, err := createPod(t, "namespace-1", signed.Reference.String()); err != nil {
 		t.Errorf("the signed image: want it admitted, got %v", err)
 	}
-	_, err = createPod(t, "namespace-1", unsigned.Reference.String())
-	wantRefused(t, err, "[cosign-gatekeeper-provider] invalid response: ",
+	_, err := createPod(t, "namespace-1", unsigned.Reference.String())
+	rig.WantRefused(t, err, "[cosign-gatekeeper-provider] invalid response: ",
 		fmt.Sprintf(`{"errors": [[%q, %q]], "responses": [], "status_code": 200, "system_error": ""}`, unsigned.Reference.String(), unsigned.Reference.String()+"_invalid"))
 	if _, err := createPod(t, shared.Cluster(t).Namespace(t, nil), unsigned.Reference.String()); err != nil {
 		t.Errorf("a namespace that the constraint does not name: want it admitted, got %v", err)
 	}
-}
-
-func kindOf(word string) string {
-	return map[string]string{"provider": "provider", "template": "constrainttemplate", "constraint": "k8sexternaldatacosign"}[word]
 }
 
 // dockerConfig writes a Docker configuration and returns its folder.
@@ -253,21 +201,20 @@ spec:
 func TestKyvernoAsksBonafideInThePlaceOfTheExtensionService(t *testing.T) {
 	kyverno := shared.Kyverno(t)
 	const first, second = "test-venafi", "test-venafi-b"
-	namespaceNamed(t, first)
-	namespaceNamed(t, second)
+	shared.Cluster(t).NamespaceNamed(t, first)
+	shared.Cluster(t).NamespaceNamed(t, second)
 	store := newRegistry(t)
 	authority, leaf := newTeam(t)
 	otherAuthority, otherLeaf := newTeam(t)
 	values := examples.Values{Registry: store.Host(), Certificates: [][]byte{authority.PEM()}}
-	policies, _ := fill(t, examples.KyvernoExtension, "policy", values)
+	policies := fillPolicies(t, examples.KyvernoExtension, values)
 	if err := os.WriteFile(filepath.Join(policies, "second.yaml"), fmt.Appendf(nil, team, second, otherAuthority.PEM()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := bonafideServe(t, "--policy", policies, "--insecure-registry", store.Host())
+	b := shared.StartBonafide(t, rig.BonafideOptions{Policies: policies, Registry: store.Host()})
 	values.Variables = map[string]string{"CA_BUNDLE_PEM": string(b.CABundle)}
 	values.Text = map[string]string{"https://bonafide.bonafide-system:9443": b.URL}
-	_, cluster := fill(t, examples.KyvernoExtension, "cluster", values)
-	kyverno.Apply(t, cluster...)
+	kyverno.Apply(t, rig.FillExample(t, examples.KyvernoExtension, "cluster", values).Documents(t)...)
 
 	// sbom is what the document's policy asks of every image, licence what it
 	// asks of the demo's besides.
@@ -277,7 +224,7 @@ func TestKyvernoAsksBonafideInThePlaceOfTheExtensionService(t *testing.T) {
 	}
 	complete := func(t *testing.T, name string, by fixture.Leaf) fixture.Image {
 		t.Helper()
-		image := push(t, store, name)
+		image := rig.Push(t, store, name)
 		signNotation(t, store, by, image)
 		attach(t, store, image, "sbom/cyclone-dx", sbom, &by)
 		attach(t, store, image, "application/vnd.cyclonedx", licence("Zlib"), &by)
@@ -285,12 +232,12 @@ func TestKyvernoAsksBonafideInThePlaceOfTheExtensionService(t *testing.T) {
 	}
 	wantMutated := func(t *testing.T, namespace string, image fixture.Image) {
 		t.Helper()
-		pod, err := createPod(t, namespace, image.Reference.String())
+		got, err := createPod(t, namespace, image.Reference.String())
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		if got, want := pod.Spec.Containers[0].Image, image.Pinned().String(); got != want {
+		if want := image.Pinned().String(); got != want {
 			t.Errorf("want %q, got %q", want, got)
 		}
 	}
@@ -298,30 +245,30 @@ func TestKyvernoAsksBonafideInThePlaceOfTheExtensionService(t *testing.T) {
 
 	t.Run("Signed", func(t *testing.T) { wantMutated(t, first, signed) })
 	t.Run("Unsigned", func(t *testing.T) {
-		_, err := createPod(t, first, push(t, store, "demo:unsigned").Reference.String())
-		wantRefused(t, err, "mutate.kyverno.svc-fail", "failed to fetch data for APICall: HTTP 406 Not Acceptable: failed to verify container demo: failed to verify image {{", "no signature is associated with")
+		_, err := createPod(t, first, rig.Push(t, store, "demo:unsigned").Reference.String())
+		rig.WantRefused(t, err, "mutate.kyverno.svc-fail", "failed to fetch data for APICall: HTTP 406 Not Acceptable: failed to verify container demo: failed to verify image {{", "no signature is associated with")
 	})
 	t.Run("MissingSBOM", func(t *testing.T) {
-		image := push(t, store, "demo:bare")
+		image := rig.Push(t, store, "demo:bare")
 		signNotation(t, store, leaf, image)
 		_, err := createPod(t, first, image.Reference.String())
-		wantRefused(t, err, "HTTP 406 Not Acceptable", "failed to find attestation sbom/cyclone-dx in image")
+		rig.WantRefused(t, err, "HTTP 406 Not Acceptable", "failed to find attestation sbom/cyclone-dx in image")
 	})
 	t.Run("Licence", func(t *testing.T) {
-		image := push(t, store, "demo:gpl")
+		image := rig.Push(t, store, "demo:gpl")
 		signNotation(t, store, leaf, image)
 		attach(t, store, image, "sbom/cyclone-dx", sbom, &leaf)
 		attach(t, store, image, "application/vnd.cyclonedx", licence("GPL-3.0"), &leaf)
 		_, err := createPod(t, first, image.Reference.String())
-		wantRefused(t, err, "HTTP 406 Not Acceptable", "failed to evaluate conditions")
+		rig.WantRefused(t, err, "HTTP 406 Not Acceptable", "failed to evaluate conditions")
 	})
 	t.Run("Tenants", func(t *testing.T) {
 		theirs := complete(t, "other:signed", otherLeaf)
 		wantMutated(t, second, theirs)
 		_, err := createPod(t, first, theirs.Reference.String())
-		wantRefused(t, err, "HTTP 406 Not Acceptable")
+		rig.WantRefused(t, err, "HTTP 406 Not Acceptable")
 		_, err = createPod(t, second, signed.Reference.String())
-		wantRefused(t, err, "HTTP 406 Not Acceptable")
+		rig.WantRefused(t, err, "HTTP 406 Not Acceptable")
 	})
 	t.Run("CacheHitInTheMetrics", func(t *testing.T) {
 		before := proofsRemembered(t, b)
@@ -332,27 +279,19 @@ func TestKyvernoAsksBonafideInThePlaceOfTheExtensionService(t *testing.T) {
 	})
 	t.Run("TrustStoreReplaced", func(t *testing.T) {
 		values.Certificates = [][]byte{otherAuthority.PEM()}
-		files, err := examples.Fill(examples.KyvernoExtension, "policy", values)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			if err := os.WriteFile(filepath.Join(policies, filepath.Base(f.Name)), f.Content, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
+		rig.FillExample(t, examples.KyvernoExtension, "policy", values).Write(t, policies)
 		after := complete(t, "other:after", otherLeaf)
-		eventually(t, "the new store is in force", func(context.Context) error {
+		rig.Eventually(t, "the new store is in force", func(context.Context) error {
 			_, err := createPod(t, first, after.Reference.String())
 			return err
 		})
-		_, err = createPod(t, first, signed.Reference.String())
-		wantRefused(t, err, "HTTP 406 Not Acceptable")
+		_, err := createPod(t, first, signed.Reference.String())
+		rig.WantRefused(t, err, "HTTP 406 Not Acceptable")
 	})
 }
 
 // proofsRemembered is the line of the metrics that counts remembered proofs.
-func proofsRemembered(t *testing.T, b *bonafide) string {
+func proofsRemembered(t *testing.T, b *rig.Bonafide) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.Metrics+"/metrics", nil)
 	if err != nil {
