@@ -40,6 +40,8 @@ func layers() map[string]layer {
 		"imageref": {level: names},
 		"examples": {level: names}, // files, and their filling in
 
+		"internal/spelling": {level: names},
+
 		"evidence": {level: vocabulary, imports: []string{"imageref"}},
 		"policy":   {level: vocabulary, imports: []string{"evidence", "imageref"}},
 		"registry": {level: vocabulary, imports: []string{"evidence", "imageref"}},
@@ -47,10 +49,10 @@ func layers() map[string]layer {
 
 		"api/v1alpha1":    {level: verifiers},
 		"attest":          {level: verifiers, imports: []string{"evidence", "imageref", "policy"}},
-		"attest/jmes":     {level: verifiers, imports: []string{"evidence", "imageref", "policy"}},
-		"dialect":         {level: verifiers, imports: []string{"evidence", "imageref", "policy"}},
+		"attest/jmes":     {level: verifiers, imports: []string{"evidence", "imageref", "internal/spelling", "policy"}},
+		"dialect":         {level: verifiers, imports: []string{"evidence", "imageref", "internal/spelling", "policy"}},
 		"dialect/kyverno": {level: verifiers, imports: []string{"attest/jmes", "dialect", "evidence", "imageref", "policy"}},
-		"dialect/native":  {level: verifiers, imports: []string{"api/v1alpha1", "attest", "dialect", "evidence", "imageref", "policy"}},
+		"dialect/native":  {level: verifiers, imports: []string{"api/v1alpha1", "attest", "dialect", "evidence", "imageref", "internal/spelling", "policy"}},
 		"dialect/nirmata": {level: verifiers, imports: []string{"dialect", "imageref", "policy"}},
 		"notation":        {level: verifiers, imports: []string{"evidence", "imageref", "policy"}, tests: []string{"registry"}},
 		"sigstore":        {level: verifiers, imports: []string{"evidence", "imageref", "policy"}, tests: []string{"registry"}},

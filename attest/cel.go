@@ -20,12 +20,6 @@ const (
 	maxExpression = 4096
 	// maxMessage bounds an author's message, in bytes.
 	maxMessage = 1024
-	// maxCost bounds one evaluation, in CEL's own units: a second or two on one
-	// core. Each of the ten thousand packages of the largest bills of materials
-	// in use can be compared with a hundred values.
-	maxCost = 2_000_000
-	// interruptEvery is after how many steps of a loop the context is asked.
-	interruptEvery = 100
 )
 
 // expression is a compiled CEL condition.
@@ -86,20 +80,14 @@ func CEL(text, message string) (policy.Condition, error) {
 		return nil, err
 	}
 	e := &expression{text: text, message: message, reads: found.reads, shown: found.shown}
-	if e.program, err = env.Program(ast, programOptions()...); err != nil {
+	metered := cel.CustomDecoratorV2(meterSteps(found.patterns))
+	if e.program, err = env.Program(ast, metered); err != nil {
 		return nil, fmt.Errorf("plan the CEL expression: %w", err)
 	}
-	if e.explained, err = env.Program(ast, append(programOptions(), cel.EvalOptions(cel.OptTrackState))...); err != nil {
+	if e.explained, err = env.Program(ast, metered, cel.EvalOptions(cel.OptTrackState)); err != nil {
 		return nil, fmt.Errorf("plan the CEL expression: %w", err)
 	}
 	return e, nil
-}
-
-func programOptions() []cel.ProgramOption {
-	return []cel.ProgramOption{
-		cel.CostLimit(maxCost), cel.InterruptCheckFrequency(interruptEvery), cel.CostTrackerOptions(costs()...),
-		cel.CustomDecoratorV2(guardCalls()),
-	}
 }
 
 // environment is made once: it is immutable, and dear to make.
@@ -127,11 +115,16 @@ func (e *expression) String() string { return fmt.Sprintf("%q", clip(e.text, max
 
 // Check implements [policy.Condition].
 func (e *expression) Check(ctx context.Context, in policy.ConditionInput) error {
+	return e.check(ctx, newMeter(ctx), in)
+}
+
+func (e *expression) check(ctx context.Context, m *meter, in policy.ConditionInput) error {
 	facts, err := e.facts(in)
 	if err != nil {
 		return err
 	}
-	out, _, err := e.program.ContextEval(ctx, facts)
+	seen := &scope{facts: facts, meter: m}
+	out, _, err := e.program.Eval(seen)
 	if ctx.Err() != nil {
 		return interrupted(ctx.Err())
 	}
@@ -142,7 +135,7 @@ func (e *expression) Check(ctx context.Context, in policy.ConditionInput) error 
 	case types.True:
 		return nil
 	case types.False:
-		return e.notMet(ctx, facts)
+		return e.notMet(seen)
 	}
 	return fmt.Errorf("evaluate: expected true or false, got a value of type %s", out.Type().TypeName())
 }
@@ -156,13 +149,16 @@ func interrupted(err error) error {
 	return &evidence.Problem{Reason: reason, Expected: "time to evaluate a condition", Err: err}
 }
 
-func (e *expression) notMet(ctx context.Context, facts map[string]any) error {
+func (e *expression) notMet(seen *scope) error {
 	expected := e.message
 	if expected == "" {
 		expected = clip(e.text, maxQuoted)
 	}
 	problem := &evidence.Problem{Reason: evidence.ConditionNotMet, Expected: expected, Got: "false"}
-	_, details, err := e.explained.ContextEval(ctx, facts)
+	// What is left of the steps is for the explanation: without one the condition
+	// is as false.
+	seen.meter.price = explaining
+	_, details, err := e.explained.Eval(seen)
 	if err == nil && details != nil {
 		if values := explain(e.shown, details.State()); values != "" {
 			problem.Got = values

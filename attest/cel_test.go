@@ -302,6 +302,8 @@ func TestR1ExpressionsThatMultiplyEnd(t *testing.T) {
 		"NestedNot":     `[dyn([0])]` + doubling(`.map(a, [a, a])`) + `.all(x, !(x != x))`,
 		"NestedIn":      `[dyn([0])]` + doubling(`.map(a, [a, a])`) + `.all(x, x in [x])`,
 		"NestedSets":    `[dyn([0])]` + doubling(`.map(a, [a, a])`) + `.all(x, sets.contains([x], [x]) || sets.intersects([x], [x]) || sets.equivalent([x], [x]))`,
+		"NestedOption":  `[dyn([0])]` + doubling(`.map(a, [a, a])`) + `.all(x, optional.of(x) == optional.of(x))`,
+		"OptionsNested": `[optional.of(dyn([0]))]` + strings.Repeat(`.map(a, optional.of(dyn([a, a])))`, 30) + `.all(x, x == x)`,
 		"Maps":          `[dyn({1: 2})]` + doubling(`.map(a, {1: a, 2: a})`) + `.all(x, x == x)`,
 		"Loops":         `[` + digits + `].all(a, [` + digits[:400] + `].all(b, [` + digits[:400] + `].all(c, [` + digits[:400] + `].all(d, true))))`,
 		"CartesianSets": `sets.contains(predicate.l, predicate.l)`,

@@ -37,8 +37,9 @@ type shown struct {
 
 // inspected is what is to be known of an expression before it runs.
 type inspected struct {
-	reads bool // it looks at the statement
-	shown []shown
+	reads    bool // it looks at the statement
+	shown    []shown
+	patterns patterns
 }
 
 // inspector walks a checked expression.
@@ -53,7 +54,7 @@ type inspector struct {
 }
 
 func inspect(a *cel.Ast) (inspected, error) {
-	i := inspector{info: a.NativeRep().SourceInfo()}
+	i := inspector{info: a.NativeRep().SourceInfo(), found: inspected{patterns: patterns{}}}
 	i.walk(a.NativeRep().Expr(), true)
 	return i.found, i.err
 }
@@ -129,11 +130,9 @@ func (i *inspector) call(e celast.Expr, show bool) {
 	call := e.AsCall()
 	if call.FunctionName() == "matches" {
 		pattern := call.Args()[len(call.Args())-1]
-		text, is := patternOf(pattern)
-		switch err := checkPattern(text); {
-		case !is:
+		if text, is := patternOf(pattern); !is {
 			i.fail(pattern, errPattern)
-		case err != nil:
+		} else if err := i.found.patterns.add(text); err != nil {
 			i.fail(pattern, err)
 		}
 	}

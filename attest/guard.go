@@ -1,10 +1,7 @@
 package attest
 
 import (
-	"errors"
-	"fmt"
-	"regexp"
-	"regexp/syntax"
+	"strings"
 
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
@@ -13,67 +10,123 @@ import (
 	"github.com/google/cel-go/interpreter"
 )
 
-// CEL's cost limit and the context are looked at between steps. One step can
-// run for ever: lists that hold each other twice, sixty times over, are made in
-// sixty steps and compared in 2^60. So the steps whose work is not bounded by a
-// document's size check it first.
+// One step can run for ever: lists that hold each other twice, sixty times over,
+// are made in sixty steps and compared in 2^60. So the calls whose work is more
+// than to look once through their arguments pay for it first.
 const (
-	// maxStep bounds the values that one step looks at: some ten milliseconds.
-	maxStep = 1_000_000
-	// maxList bounds the elements of a list that an expression puts together.
-	maxList = 1_000_000
-	// maxText bounds a string that an expression puts together, in bytes: as long
-	// as a whole document.
+	// maxText bounds a text that an expression puts together, in bytes: as long as
+	// a whole document.
 	maxText = 10 << 20
+	// maxSplit bounds a text that is split, in bytes: each piece takes memory.
+	maxSplit = 1 << 20
+	// maxMoment bounds a text that is to be a moment or a duration, in bytes.
+	maxMoment = 128
 	// maxMatched bounds the text that a regular expression is matched with, in
 	// bytes. Identities and URIs have some hundred.
 	maxMatched = 64 << 10
-	// maxStates bounds the instructions of a regular expression: matching takes
-	// their number times the text's length.
-	maxStates = 2000
 )
 
-var errTooMuch = errors.New("expected values that can be compared in one step, got more")
-
-// guard is a step of the interpreter with its work checked beforehand.
-type guard func(args []ref.Val) ref.Val
+// guard makes a call, its work paid beforehand.
+type guard func(m *meter, args []ref.Val) ref.Val
 
 func guards() map[string]guard {
-	return map[string]guard{
-		operators.Equals:    func(args []ref.Val) ref.Val { return equal(args[0], args[1]) },
-		operators.NotEquals: func(args []ref.Val) ref.Val { return not(equal(args[0], args[1])) },
+	all := map[string]guard{
+		operators.Equals:    equal,
+		operators.NotEquals: func(m *meter, args []ref.Val) ref.Val { return not(equal(m, args)) },
 		operators.In:        contains,
 		operators.Add:       add,
-		"sets.contains":     func(args []ref.Val) ref.Val { return holdsAll(args[0], args[1]) },
+		"sets.contains":     holdsAll,
 		"sets.equivalent":   equivalent,
 		"sets.intersects":   intersects,
+		"split":             split,
+		"duration":          convert(types.DurationType),
+		"timestamp":         convert(types.TimestampType),
 	}
+	for _, h := range allHelpers() {
+		all[h.name] = help(h.name)
+	}
+	return all
 }
 
-// guardCalls replaces the steps that have a guard.
-func guardCalls() interpreter.InterpretableDecoratorV2 {
-	all := guards()
-	return func(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
-		call, is := i.(interpreter.InterpretableCall)
-		if !is {
-			return i, nil
+// meterCall makes a call pay for its result, and for its work if that is more.
+func meterCall(call interpreter.InterpretableCall, all map[string]guard, p patterns) (interpreter.InterpretableV2, error) {
+	if call.Function() == "matches" {
+		compiled, err := p.of(call.Args()[len(call.Args())-1])
+		if err != nil {
+			return nil, err
 		}
-		if call.Function() == "matches" {
-			return matching(call)
-		}
-		checked, guarded := all[call.Function()]
-		if !guarded {
-			return i, nil
-		}
-		return interpreter.NewCall(call.ID(), call.Function(), call.OverloadID(), call.Args(), func(args ...ref.Val) ref.Val {
-			return checked(args)
-		}), nil
+		return &guarded{call, compiled.match}, nil
 	}
+	if g, is := all[call.Function()]; is {
+		return &guarded{call, g}, nil
+	}
+	return &meteredCall{call, stepsOf(call)}, nil
 }
 
-func equal(a, b ref.Val) ref.Val {
-	if heavy(a) && heavy(b) && weight(a, maxStep) >= maxStep && weight(b, maxStep) >= maxStep {
-		return types.WrapErr(errTooMuch)
+// stepsOf is what a call takes beside its arguments and result.
+func stepsOf(call interpreter.InterpretableCall) int {
+	const zone = 200 // a time zone is read from a file
+	if strings.HasPrefix(call.Function(), "get") && len(call.Args()) > 1 {
+		return zone
+	}
+	return 1
+}
+
+// meteredCall is a call whose work is to look once through its arguments, which
+// are paid.
+type meteredCall struct {
+	interpreter.InterpretableCall
+
+	steps int
+}
+
+// Exec implements [interpreter.InterpretableV2].
+func (s *meteredCall) Exec(frame *interpreter.ExecutionFrame) ref.Val {
+	m := meterOf(frame)
+	m.spend(s.steps)
+	v := s.InterpretableCall.Exec(frame)
+	m.spendMaking(v)
+	return v
+}
+
+// Eval implements [interpreter.Interpretable].
+func (s *meteredCall) Eval(vars interpreter.Activation) ref.Val {
+	return s.Exec(interpreter.AsFrame(vars))
+}
+
+// guarded is a call in whose place a guard runs.
+type guarded struct {
+	interpreter.InterpretableCall
+
+	guard guard
+}
+
+// Exec implements [interpreter.InterpretableV2].
+func (g *guarded) Exec(frame *interpreter.ExecutionFrame) ref.Val {
+	var both [2]ref.Val
+	args := both[:0]
+	for _, argument := range g.Args() {
+		v := argument.Exec(frame)
+		if types.IsUnknownOrError(v) {
+			return v
+		}
+		args = append(args, v)
+	}
+	m := meterOf(frame)
+	m.spend(1)
+	return g.guard(m, args)
+}
+
+// Eval implements [interpreter.Interpretable].
+func (g *guarded) Eval(vars interpreter.Activation) ref.Val {
+	return g.Exec(interpreter.AsFrame(vars))
+}
+
+// equal compares as many values as the smaller of the two consists of.
+func equal(m *meter, args []ref.Val) ref.Val {
+	a, b := args[0], args[1]
+	if heavy(a) && heavy(b) {
+		m.spend(lesser(a, b, m.left()+1))
 	}
 	return types.Equal(a, b)
 }
@@ -85,47 +138,102 @@ func not(v ref.Val) ref.Val {
 	return v
 }
 
-// contains is the operator in.
-func contains(args []ref.Val) ref.Val {
+// contains is the operator in. Of a list each element is compared, of an object
+// a name is looked up.
+func contains(m *meter, args []ref.Val) ref.Val {
 	container, is := args[1].(traits.Container)
 	if !is {
 		return types.MaybeNoSuchOverloadErr(args[1])
 	}
-	if !within(args[1], weight(args[0], maxStep)) {
-		return types.WrapErr(errTooMuch)
-	}
+	m.spendOnEach(args[1], m.weight(args[0], 1))
 	return container.Contains(args[0])
 }
 
-// within reports whether each element of a list can be compared with something
-// of the weight in one step.
-func within(list ref.Val, each int) bool {
+// spendOnEach pays for comparing each element of a list with something of the
+// weight.
+func (m *meter) spendOnEach(list ref.Val, each int) {
 	lister, is := list.(traits.Lister)
 	if !is {
-		return true // a key of a map is looked up
+		return
 	}
-	size, is := lister.Size().(types.Int)
-	return is && each < maxStep && size*types.Int(each) <= maxStep
+	n := int(size(lister))
+	if n > 0 && each > m.left()/n {
+		n, each = 1, maxSteps+1 // more than is left
+	}
+	m.spend(n * each)
 }
 
-func add(args []ref.Val) ref.Val {
+// add is the operator +. Lists are copied: CEL would keep their parts, and pass
+// through all of those for each element.
+func add(m *meter, args []ref.Val) ref.Val {
+	switch a := args[0].(type) {
+	case types.String:
+		if b, is := args[1].(types.String); is && len(a)+len(b) > maxText {
+			return types.NewErr("expected at most %d bytes of text, got more", int64(maxText))
+		}
+	case types.Bytes:
+		if b, is := args[1].(types.Bytes); is && len(a)+len(b) > maxText {
+			return types.NewErr("expected at most %d bytes, got more", int64(maxText))
+		}
+	case traits.MutableLister: // a loop's step, in place
+		m.spend(sizeOf(args[1], 1, 1))
+		return a.Add(args[1])
+	case traits.Lister:
+		if b, is := args[1].(traits.Lister); is {
+			return concatenate(m, a, b)
+		}
+	}
 	adder, is := args[0].(traits.Adder)
 	if !is {
 		return types.MaybeNoSuchOverloadErr(args[0])
 	}
-	most := types.Int(maxList)
-	switch args[0].(type) {
-	case types.String, types.Bytes:
-		most = maxText
-	}
-	a, aSized := args[0].(traits.Sizer)
-	b, bSized := args[1].(traits.Sizer)
-	if aSized && bSized {
-		if size(a)+size(b) > most {
-			return types.NewErr("expected at most %d elements or characters, got more", int64(most))
+	sum := adder.Add(args[1])
+	m.spendMaking(sum)
+	return sum
+}
+
+func concatenate(m *meter, a, b traits.Lister) ref.Val {
+	n := int(size(a) + size(b))
+	m.spend(n)
+	all := make([]ref.Val, 0, n)
+	for _, list := range [...]traits.Lister{a, b} {
+		for it := list.Iterator(); it.HasNext() == types.True; {
+			all = append(all, it.Next())
 		}
 	}
-	return adder.Add(args[1])
+	return types.NewRefValList(types.DefaultTypeAdapter, all)
+}
+
+// split is the function of CEL's strings extension, with and without a number of
+// pieces.
+func split(m *meter, args []ref.Val) ref.Val {
+	text, is := args[0].(types.String)
+	separator, also := args[1].(types.String)
+	if !is || !also {
+		return types.MaybeNoSuchOverloadErr(args[0])
+	}
+	pieces := types.Int(-1)
+	if len(args) > 2 {
+		if pieces, is = args[2].(types.Int); !is {
+			return types.MaybeNoSuchOverloadErr(args[2])
+		}
+	}
+	if len(text) > maxSplit {
+		return types.NewErr("expected at most %d bytes to split, got %d", int64(maxSplit), int64(len(text)))
+	}
+	m.spend(len(text) / elementsPerStep)
+	return types.DefaultTypeAdapter.NativeToValue(strings.SplitN(string(text), string(separator), int(min(pieces, maxSplit))))
+}
+
+// convert makes a moment or a duration. The error about a text that is none
+// repeats it, so that only short texts are tried.
+func convert(to ref.Type) guard {
+	return func(_ *meter, args []ref.Val) ref.Val {
+		if text, is := args[0].(types.String); is && len(text) > maxMoment {
+			return types.NewErr("expected a text of at most %d bytes as %s, got %d", int64(maxMoment), to.TypeName(), int64(len(text)))
+		}
+		return args[0].ConvertToType(to)
+	}
 }
 
 func size(v traits.Sizer) types.Int {
@@ -135,156 +243,37 @@ func size(v traits.Sizer) types.Int {
 	return 0
 }
 
-// holdsAll reports whether a list holds all elements of another.
-func holdsAll(list, elements ref.Val) ref.Val {
+// holdsAll is sets.contains: it reports whether a list holds all elements of
+// another.
+func holdsAll(m *meter, args []ref.Val) ref.Val {
+	return eachIn(m, args[0], args[1], types.True)
+}
+
+func equivalent(m *meter, args []ref.Val) ref.Val {
+	if forth := eachIn(m, args[0], args[1], types.True); forth != types.True {
+		return forth
+	}
+	return eachIn(m, args[1], args[0], types.True)
+}
+
+func intersects(m *meter, args []ref.Val) ref.Val {
+	return eachIn(m, args[0], args[1], types.False)
+}
+
+// eachIn looks for each element in the list, for as long as the answer is as
+// expected.
+func eachIn(m *meter, list, elements ref.Val, expected types.Bool) ref.Val {
 	of, is := elements.(traits.Lister)
 	container, isList := list.(traits.Lister)
 	if !is || !isList {
 		return types.MaybeNoSuchOverloadErr(list)
 	}
-	if !within(list, weight(elements, maxStep)) {
-		return types.WrapErr(errTooMuch)
-	}
 	for it := of.Iterator(); it.HasNext() == types.True; {
-		if found := container.Contains(it.Next()); found != types.True {
+		element := it.Next()
+		m.spendOnEach(list, m.weight(element, 1))
+		if found := container.Contains(element); found != expected {
 			return found
 		}
 	}
-	return types.True
+	return expected
 }
-
-func equivalent(args []ref.Val) ref.Val {
-	if forth := holdsAll(args[0], args[1]); forth != types.True {
-		return forth
-	}
-	return holdsAll(args[1], args[0])
-}
-
-func intersects(args []ref.Val) ref.Val {
-	of, is := args[1].(traits.Lister)
-	container, isList := args[0].(traits.Lister)
-	if !is || !isList {
-		return types.MaybeNoSuchOverloadErr(args[0])
-	}
-	if !within(args[0], weight(args[1], maxStep)) {
-		return types.WrapErr(errTooMuch)
-	}
-	for it := of.Iterator(); it.HasNext() == types.True; {
-		if found := container.Contains(it.Next()); found != types.False {
-			return found
-		}
-	}
-	return types.False
-}
-
-// matching compiles the regular expression of a call of matches once. inspect
-// has checked it.
-func matching(call interpreter.InterpretableCall) (interpreter.InterpretableV2, error) {
-	args := call.Args()
-	pattern, is := args[len(args)-1].(interpreter.InterpretableConst)
-	if !is {
-		return nil, errPattern
-	}
-	text, is := pattern.Value().(types.String)
-	if !is {
-		return nil, errPattern
-	}
-	compiled, err := regexp.Compile(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("compile a regular expression: %w", err)
-	}
-	return interpreter.NewCall(call.ID(), call.Function(), call.OverloadID(), args, func(args ...ref.Val) ref.Val {
-		matched, is := args[0].(types.String)
-		switch {
-		case !is:
-			return types.MaybeNoSuchOverloadErr(args[0])
-		case len(matched) > maxMatched:
-			return types.NewErr("expected at most %d bytes to match with a regular expression, got %d", int64(maxMatched), int64(len(matched)))
-		}
-		return types.Bool(compiled.MatchString(string(matched)))
-	}), nil
-}
-
-var errPattern = errors.New("expected a regular expression that is written out, got one that is computed")
-
-// checkPattern applies TRUST R14 to a regular expression: it is known when the
-// policy is loaded, and says where it begins and ends, for one that does not
-// would match anywhere in an identity.
-func checkPattern(pattern string) error {
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		return fmt.Errorf("expected a regular expression (RE2): %w", err)
-	}
-	last := len(parsed.Sub) - 1
-	if parsed.Op != syntax.OpConcat || parsed.Sub[0].Op != syntax.OpBeginText || parsed.Sub[last].Op != syntax.OpEndText {
-		return fmt.Errorf("expected a regular expression that says where it begins and ends, ^(?:…)$, got %q", clip(pattern, maxQuoted))
-	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return fmt.Errorf("expected a regular expression (RE2): %w", err)
-	}
-	if len(program.Inst) > maxStates {
-		return fmt.Errorf("expected a regular expression of at most %d steps, got %d", maxStates, len(program.Inst))
-	}
-	return nil
-}
-
-// heavy reports whether a value can hold others.
-func heavy(v ref.Val) bool {
-	switch v.(type) {
-	case traits.Lister, traits.Mapper:
-		return true
-	}
-	return false
-}
-
-// weight counts the values that v consists of, up to a bound. A value that is
-// there twice counts twice: comparing walks it twice.
-func weight(v ref.Val, most int) int {
-	left := most
-	weigh(v, &left)
-	return most - max(left, 0)
-}
-
-func weigh(v any, left *int) {
-	if *left--; *left <= 0 {
-		return
-	}
-	switch v := v.(type) {
-	case []any:
-		for i := 0; i < len(v) && *left > 0; i++ {
-			weigh(v[i], left)
-		}
-	case map[string]any:
-		for _, element := range v {
-			if weigh(element, left); *left <= 0 {
-				return
-			}
-		}
-	case string:
-		*left -= len(v) / compared
-	case types.String:
-		*left -= len(v) / compared
-	case traits.Lister:
-		if native, is := v.Value().([]any); is {
-			weigh(native, left)
-			return
-		}
-		for it := v.Iterator(); *left > 0 && it.HasNext() == types.True; {
-			weigh(it.Next(), left)
-		}
-	case traits.Mapper:
-		if native, is := v.Value().(map[string]any); is {
-			weigh(native, left)
-			return
-		}
-		for it := v.Iterator(); *left > 0 && it.HasNext() == types.True; {
-			key := it.Next()
-			weigh(key, left)
-			weigh(v.Get(key), left)
-		}
-	}
-}
-
-// compared is how many bytes of a string compare as fast as one value.
-const compared = 64

@@ -2,12 +2,12 @@ package attest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
-	"github.com/google/cel-go/interpreter"
 )
 
 // helper is a function of this package in the language of conditions.
@@ -95,18 +95,23 @@ func (h helper) eval(args []ref.Val) ref.Val {
 }
 
 // walked is how many values of a document a function passes in the time of one
-// of CEL's steps.
-const walked = 16
+// step.
+const walked = 1
 
-// costs says what the functions cost: they walk their document.
-func costs() []interpreter.CostTrackerOption {
+// made is how many steps it takes to make an element of what is returned.
+const made = 4
+
+// help calls the function of the name, which walks its document.
+func help(name string) guard {
 	all := allHelpers()
-	options := make([]interpreter.CostTrackerOption, len(all))
-	for i, h := range all {
-		options[i] = interpreter.OverloadCostTracker(h.overload(), func(args []ref.Val, _ ref.Val) *uint64 {
-			cost := 1 + uint64(weight(args[0], maxStep)/walked) //nolint:gosec // a weight is never negative
-			return &cost
-		})
+	return func(m *meter, args []ref.Val) ref.Val {
+		i := slices.IndexFunc(all, func(h helper) bool { return h.name == name && 1+len(h.args) == len(args) })
+		if i < 0 {
+			return types.NoSuchOverloadErr()
+		}
+		m.spend(m.weight(args[0], walked) / walked)
+		found := all[i].eval(args)
+		m.spend(made * sizeOf(found, madePerStep, 1))
+		return found
 	}
-	return options
 }

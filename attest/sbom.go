@@ -3,6 +3,7 @@ package attest
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,7 +14,7 @@ type component struct {
 	name     string
 	group    string // of CycloneDX: "org.apache.logging.log4j"
 	version  string
-	purl     string
+	purls    []string
 	licenses []string
 }
 
@@ -64,6 +65,7 @@ func (c *cursor) spdx(doc map[string]any) []component {
 		c.fail("expected spdxVersion SPDX-2.x, got %q", clip(version, maxQuoted))
 	}
 	var found []component
+	extracted := c.extracted(doc)
 	inside := false // a package beside the image itself
 	for _, v := range c.given(doc, "packages") {
 		p := c.object(v, "packages[]")
@@ -72,7 +74,7 @@ func (c *cursor) spdx(doc map[string]any) []component {
 		}
 		inside = inside || c.text(p, "primaryPackagePurpose") != "CONTAINER"
 		found = append(found, component{
-			name: c.need(p, "name"), version: c.text(p, "versionInfo"), purl: c.spdxURL(p), licenses: c.spdxLicenses(p),
+			name: c.need(p, "name"), version: c.text(p, "versionInfo"), purls: c.spdxURLs(p), licenses: extracted.named(c.spdxLicenses(p)),
 		})
 	}
 	if !inside {
@@ -81,13 +83,76 @@ func (c *cursor) spdx(doc map[string]any) []component {
 	return found
 }
 
-func (c *cursor) spdxURL(p map[string]any) string {
+// spdxURLs returns a package's URLs, of which it may have several. The type may
+// be written as its URI (SPDX 2.3 Annex F).
+func (c *cursor) spdxURLs(p map[string]any) []string {
+	var urls []string
 	for _, v := range c.list(p, "externalRefs") {
-		if ref := c.object(v, "externalRefs[]"); ref["referenceType"] == "purl" {
-			return c.text(ref, "referenceLocator")
+		ref := c.object(v, "externalRefs[]")
+		if kind := c.text(ref, "referenceType"); kind == "purl" || strings.HasSuffix(kind, "/purl") {
+			urls = append(urls, c.text(ref, "referenceLocator"))
 		}
 	}
-	return ""
+	return urls
+}
+
+// extractedNames are what a document calls the licenses that have no SPDX id, by
+// the id that it gives them (SPDX 2.3 §10).
+type extractedNames map[string]string
+
+func (c *cursor) extracted(doc map[string]any) extractedNames {
+	names := extractedNames{}
+	for _, v := range c.list(doc, "hasExtractedLicensingInfos") {
+		info := c.object(v, "hasExtractedLicensingInfos[]")
+		if name := c.text(info, "name"); name != "" && name != noLicense {
+			names[c.text(info, "licenseId")] = name
+		}
+	}
+	return names
+}
+
+// named adds the names of the licenses that an expression only refers to.
+func (e extractedNames) named(licenses []string) []string {
+	var all distinct
+	for _, l := range licenses {
+		all.add(l)
+		for id := range references(l) {
+			if name := e[id]; name != "" {
+				all.add(name)
+			}
+		}
+	}
+	return all.all
+}
+
+// references yields the ids in an expression that are no SPDX ids, each with the
+// document in front that it is of (SPDX 2.3 Annex D.1). A regular expression
+// would take fifty times as long, and the expression is anybody's.
+func references(expression string) iter.Seq[string] {
+	const license, document = "LicenseRef-", "DocumentRef-"
+	inID := func(r rune) bool {
+		return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '.' || r == '-'
+	}
+	return func(yield func(string) bool) {
+		for done := 0; ; {
+			at := strings.Index(expression[done:], license)
+			if at < 0 {
+				return
+			}
+			from := done + at
+			to := len(expression) - len(strings.TrimLeftFunc(expression[from:], inID))
+			if before, is := strings.CutSuffix(expression[done:from], ":"); is {
+				of := before[len(strings.TrimRightFunc(before, inID)):]
+				if strings.HasPrefix(of, document) {
+					from -= len(of) + 1
+				}
+			}
+			if !yield(expression[from:to]) {
+				return
+			}
+			done = to
+		}
+	}
 }
 
 // spdxLicenses returns what is said of a package's license anywhere (SPDX 2.3
@@ -125,8 +190,10 @@ func (c *cursor) cycloneDX(doc map[string]any) []component {
 	if version := c.need(doc, "specVersion"); c.err == nil && !cycloneDXVersion.MatchString(version) {
 		c.fail("expected specVersion 1.x, got %q", clip(version, maxQuoted))
 	}
+	// What the document is about can have components of its own.
 	var found []component
-	if c.components(doc, &found) {
+	subject := c.components(c.part(c.part(doc, "metadata"), "component"), &found)
+	if c.components(doc, &found) || subject {
 		return found
 	}
 	return nil
@@ -143,16 +210,17 @@ func (c *cursor) components(o map[string]any, found *[]component) (inside bool) 
 		kind := c.need(p, "type")
 		inside = inside || kind != "file" && kind != "container"
 		*found = append(*found, component{
-			name: c.need(p, "name"), group: c.text(p, "group"), version: c.text(p, "version"), purl: c.text(p, "purl"),
-			licenses: c.cycloneDXLicenses(p),
+			name: c.need(p, "name"), group: c.text(p, "group"), version: c.text(p, "version"), purls: given(c.text(p, "purl")),
+			licenses: licensesOf(append(c.cycloneDXLicenses(p), c.cycloneDXLicenses(c.part(p, "evidence"))...)),
 		})
 		inside = c.components(p, found) || inside
 	}
 	return inside
 }
 
-// cycloneDXLicenses returns what is said of a component's license: expressions,
-// SPDX ids and, where there is no id, names (CycloneDX 1.6, licenseChoice).
+// cycloneDXLicenses returns what is said of a component's license, or found in
+// it: expressions, SPDX ids and, where there is no id, names (CycloneDX 1.6,
+// licenseChoice).
 func (c *cursor) cycloneDXLicenses(p map[string]any) []string {
 	var said []string
 	for _, v := range c.list(p, "licenses") {
@@ -165,7 +233,15 @@ func (c *cursor) cycloneDXLicenses(p map[string]any) []string {
 		}
 		said = append(said, id)
 	}
-	return licensesOf(said)
+	return said
+}
+
+// given is a list of a text, if there is one.
+func given(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return []string{text}
 }
 
 // packages implements sbom.packages.
@@ -176,7 +252,11 @@ func packages(document any) (any, error) {
 	}
 	all := make([]any, len(found))
 	for i, p := range found {
-		all[i] = map[string]any{"name": p.fullName(), "version": p.version, "purl": p.purl, "licenses": anyOf(p.licenses)}
+		purl := ""
+		if len(p.purls) > 0 {
+			purl = p.purls[0]
+		}
+		all[i] = map[string]any{"name": p.fullName(), "version": p.version, "purl": purl, "licenses": anyOf(p.licenses)}
 	}
 	return all, nil
 }
@@ -233,7 +313,7 @@ func hasPackage(document any, name string, version *string) (any, error) {
 // front as npm or Maven write it, or a package URL without version.
 func (p component) isCalled(name string) bool {
 	if strings.HasPrefix(name, "pkg:") {
-		return p.purl != "" && bareURL(p.purl) == bareURL(name)
+		return slices.ContainsFunc(p.purls, func(url string) bool { return bareURL(url) == bareURL(name) })
 	}
 	return name == p.name || p.group != "" && (name == p.group+"/"+p.name || name == p.group+":"+p.name)
 }

@@ -3,8 +3,6 @@ package dialect
 import (
 	"fmt"
 	"iter"
-	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -28,7 +26,7 @@ func (c *checker) check(n *yaml.Node, path string, depth int) *yaml.Node {
 		return n
 	}
 	if !plainTag(n) {
-		c.errorf(n, path, "expected a value without a tag, got the tag %q", clip(n.Tag))
+		c.errorf(n, path, "expected a value without a tag, got the tag %q", Clip(n.Tag))
 		return n
 	}
 	switch n.Kind {
@@ -36,7 +34,7 @@ func (c *checker) check(n *yaml.Node, path string, depth int) *yaml.Node {
 		c.mapping(n, path, depth)
 	case yaml.SequenceNode:
 		for i := range n.Content {
-			n.Content[i] = c.check(n.Content[i], index(path, i), depth+1)
+			n.Content[i] = c.check(n.Content[i], At(path, i), depth+1)
 		}
 	}
 	return n
@@ -79,7 +77,7 @@ func (c *checker) bound(n *yaml.Node, depth int) {
 
 func (c *checker) errorf(n *yaml.Node, path, format string, args ...any) {
 	if len(c.failed) <= maxErrors {
-		c.failed = append(c.failed, &Error{File: c.file, Line: n.Line, Path: clip(path), Message: fmt.Sprintf(format, args...)})
+		c.failed = append(c.failed, &Error{File: c.file, Line: n.Line, Path: Clip(path), Message: fmt.Sprintf(format, args...)})
 	}
 }
 
@@ -131,29 +129,3 @@ func describe(n *yaml.Node) string {
 	}
 	return "a value with a tag"
 }
-
-// join appends a field to a path. Names that would be read as several fields
-// are quoted.
-func join(path, field string) string {
-	field = clip(field)
-	if strings.ContainsAny(field, ".[]\" ") || field == "" {
-		return path + "[" + strconv.Quote(field) + "]"
-	}
-	if path == "" {
-		return field
-	}
-	return path + "." + field
-}
-
-// maxQuoted bounds what an error repeats of its input.
-const maxQuoted = 200
-
-func clip(s string) string {
-	if len(s) <= maxQuoted {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxQuoted], "") + "…"
-}
-
-// index appends an element to a path.
-func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/bonafide-dev/bonafide/internal/spelling"
 )
 
 // Decode fills the struct that into points to from the document, by its json
@@ -99,7 +101,7 @@ func (c *decoding) object(n *yaml.Node, v reflect.Value, path string) {
 	for key, value := range fields(n) {
 		index, found := known[key.Value]
 		if !found {
-			c.errorf(join(path, key.Value), Nearest(key.Value, names), "unknown field")
+			c.errorf(join(path, key.Value), spelling.Nearest(key.Value, names), "unknown field")
 			continue
 		}
 		c.value(value, v.FieldByIndex(index), join(path, key.Value))
@@ -123,7 +125,7 @@ func (c *decoding) dictionary(n *yaml.Node, v reflect.Value, path string) {
 func (c *decoding) list(n *yaml.Node, v reflect.Value, path string) {
 	s := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, item := range n.Content {
-		c.value(item, s.Index(i), index(path, i))
+		c.value(item, s.Index(i), At(path, i))
 	}
 	v.Set(s)
 }

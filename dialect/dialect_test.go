@@ -268,19 +268,6 @@ func TestR1DocumentsAreBounded(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	names := []string{"require", "images", "exclude", "onUndecided", "pin", "pinKinds", "mode"}
-	for given, want := range map[string]string{
-		"requires": "require", "Images": "images", "image": "images", "excldue": "exclude", "onundecided": "onUndecided",
-		"Pin": "pin", "pinkind": "pinKinds", "onUndec": "onUndecided", "": "", "x": "", "completely": "", "mode": "",
-		strings.Repeat("mode", 100): "",
-	} {
-		if got := dialect.Nearest(given, names); got != want {
-			t.Errorf("Nearest(%.20q): expected %q, got %q", given, want, got)
-		}
-	}
-}
-
 func TestLine(t *testing.T) {
 	d := parseOne(t, sampleKind+`spec:
   items:

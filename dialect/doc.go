@@ -2,7 +2,8 @@
 // documents that remember file and line, decodes them strictly, and hands each
 // to the dialect that reads its kind. It also declares what dialects need from
 // others: the material that policies refer to ([Material]) and the signers that
-// it becomes ([Signers]).
+// it becomes ([Signers]). What a dialect finds on the way, it collects in a
+// [Report].
 //
 // It refuses rather than guesses (TRUST R19): an unknown field, a field in the
 // wrong case, a value of the wrong type, a duplicate key and an unknown kind

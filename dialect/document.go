@@ -120,7 +120,7 @@ func items(file string, list *yaml.Node) ([]Document, error) {
 		case key.Value == "apiVersion" || key.Value == "kind" || key.Value == "metadata":
 		case key.Value == "items" && value.Kind == yaml.SequenceNode:
 			for i, node := range value.Content {
-				document, err := newDocument(file, node, "items["+strconv.Itoa(i)+"]")
+				document, err := newDocument(file, node, At("items", i))
 				if err != nil {
 					failed = append(failed, ErrorsOf(err, file)...)
 					continue

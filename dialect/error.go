@@ -101,3 +101,24 @@ func ErrorsOf(err error, file string) Errors {
 	}
 	return Errors{{File: file, Message: err.Error(), Err: err}}
 }
+
+// maxQuoted bounds what an error repeats of its input.
+const maxQuoted = 200
+
+// Clip returns s as errors quote it: at most 200 bytes, with an ellipsis if
+// there were more. It cuts no character in two.
+func Clip(s string) string {
+	if len(s) <= maxQuoted {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxQuoted], "") + "…"
+}
+
+// Either joins words to "a, b or c".
+func Either(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}

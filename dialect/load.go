@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bonafide-dev/bonafide/internal/spelling"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
@@ -117,13 +118,13 @@ func (l Loader) unknown(d Document) *Error {
 	for _, k := range kinds {
 		names, written = append(names, k.Kind), append(written, k.String())
 		if k.Kind == d.Kind.Kind { // only the version is wrong
-			err := d.Errorf("apiVersion", "%q is not read for a %s", clip(d.APIVersion), clip(d.Kind.Kind))
+			err := d.Errorf("apiVersion", "%q is not read for a %s", Clip(d.APIVersion), Clip(d.Kind.Kind))
 			err.Nearest = k.APIVersion
 			return err
 		}
 	}
-	err := d.Errorf("kind", "%q is not a kind that is read: expected one of %s", clip(d.String()), strings.Join(written, ", "))
-	err.Nearest = Nearest(d.Kind.Kind, names)
+	err := d.Errorf("kind", "%q is not a kind that is read: expected one of %s", Clip(d.String()), strings.Join(written, ", "))
+	err.Nearest = spelling.Nearest(d.Kind.Kind, names)
 	return err
 }
 
@@ -140,7 +141,7 @@ func duplicates(documents []Document) Errors {
 		}
 		id := identity{group, d.Kind.Kind, namespaceOf(d), d.Name}
 		if other, twice := first[id]; twice {
-			failed = append(failed, d.Errorf("metadata.name", "%s %q is already in %s", clip(d.Kind.Kind), clip(d.Name), other.Place()))
+			failed = append(failed, d.Errorf("metadata.name", "%s %q is already in %s", Clip(d.Kind.Kind), Clip(d.Name), other.Place()))
 			continue
 		}
 		first[id] = d

@@ -34,7 +34,7 @@ func line(n *yaml.Node, at int, path string) int {
 		}
 	case yaml.SequenceNode:
 		for i, item := range n.Content {
-			if rest, found := after(path, "["+strconv.Itoa(i)+"]"); found {
+			if rest, found := after(path, At("", i)); found {
 				return line(item, item.Line, rest)
 			}
 		}
@@ -76,4 +76,20 @@ func (d Document) full(path string) string {
 		return d.item + path
 	}
 	return d.item + "." + path
+}
+
+// At returns the path of an element, counted from 0, of the list at path.
+func At(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+
+// join appends a field to a path. Names that would be read as several fields
+// are quoted.
+func join(path, field string) string {
+	field = Clip(field)
+	if strings.ContainsAny(field, ".[]\" ") || field == "" {
+		return path + "[" + strconv.Quote(field) + "]"
+	}
+	if path == "" {
+		return field
+	}
+	return path + "." + field
 }

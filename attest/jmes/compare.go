@@ -86,8 +86,8 @@ func (c comparisonOf) sameText(key string) (bool, error) {
 // too if either may. It is an error if the answer hangs on a wildcard that is
 // nobody's but the document's.
 func (c comparisonOf) alike(key, value string, either bool) (bool, error) {
-	if key == value {
-		return true, c.step(1 + len(key)/bytesPerStep)
+	if err := c.step(min(len(key), len(value)) / bytesPerStep); err != nil || key == value {
+		return err == nil, err
 	}
 	matched, err := c.matches(value, key)
 	if err != nil {

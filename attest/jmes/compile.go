@@ -34,6 +34,10 @@ type Options struct {
 	// Escaped says that the dialect has variables written `\{{ }}`, to carry them
 	// past a policy engine that would resolve them.
 	Escaped bool
+	// Budget is what compiling may take, for callers that compile several
+	// conditions of one request: they pass the same to each call. With nil each
+	// call has a whole one for itself.
+	Budget *Budget
 }
 
 // Compile compiles blocks that must all hold. At least one test must be there,
@@ -47,6 +51,9 @@ type Options struct {
 // the context's end gives, which is undecided.
 func Compile(blocks []Block, o Options) (policy.Condition, error) {
 	c := &condition{}
+	if o.Budget == nil {
+		o.Budget = &Budget{}
+	}
 	var err error
 	if c.context, err = contextOf(o.Context); err != nil {
 		return nil, err
@@ -56,8 +63,9 @@ func Compile(blocks []Block, o Options) (policy.Condition, error) {
 	}
 	tests := 0
 	for i, b := range blocks {
-		if tests += len(b.Any) + len(b.All); tests > maxTests {
-			return nil, fmt.Errorf("expected at most %d conditions, got more", maxTests)
+		tests += len(b.Any) + len(b.All)
+		if err := o.Budget.spendTests(len(b.Any) + len(b.All)); err != nil {
+			return nil, err
 		}
 		if b.Any != nil && len(b.Any) == 0 {
 			return nil, fmt.Errorf("[%d].any: expected a condition, got none", i)
@@ -113,10 +121,10 @@ func (c *condition) compileTest(t Test, o Options) (*test, error) {
 		return nil, err
 	}
 	compiled := &test{operator: op, message: clip(strings.TrimSpace(t.Message), maxShown)}
-	if compiled.key, err = c.compileSide(t.Key, o.Escaped); err != nil {
+	if compiled.key, err = c.compileSide(t.Key, o); err != nil {
 		return nil, fmt.Errorf("key: %w", err)
 	}
-	if compiled.value, err = c.compileSide(t.Value, o.Escaped); err != nil {
+	if compiled.value, err = c.compileSide(t.Value, o); err != nil {
 		return nil, fmt.Errorf("value: %w", err)
 	}
 	variables := 0
@@ -131,15 +139,15 @@ func (c *condition) compileTest(t Test, o Options) (*test, error) {
 
 // compileSide compiles a key or a value and refuses variables that no statement
 // can give.
-func (c *condition) compileSide(v any, escaped bool) (*operand, error) {
+func (c *condition) compileSide(v any, opts Options) (*operand, error) {
 	normal, err := c.census.normal(v, 0)
 	if err != nil {
 		return nil, err
 	}
-	if escaped {
+	if opts.Escaped {
 		normal = unescape(normal)
 	}
-	o, err := compileOperand(normal)
+	o, err := compileOperand(normal, opts.Budget)
 	if err != nil {
 		return nil, err
 	}
@@ -173,8 +181,8 @@ func unescape(v any) any {
 }
 
 // Variables returns what the variables in v, a text or any decoded JSON, read,
-// as the names from the root on: `{{ keys.data.org }}` reads {"keys", "data",
-// "org"}. Where it cannot be told, because a variable's expression holds
+// as the first names from the root on: `{{ keys.data.org }}` reads {"keys",
+// "data", "org"}. Where it cannot be told, because a variable's expression holds
 // variables, or it reads all there is, an empty list of names is among the
 // result. The error is that of text that does not compile.
 func Variables(v any) ([][]string, error) {
@@ -183,7 +191,7 @@ func Variables(v any) ([][]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := compileOperand(normal)
+	o, err := compileOperand(normal, &Budget{})
 	if err != nil {
 		return nil, err
 	}

@@ -59,14 +59,17 @@ func (c *condition) String() string {
 
 // Check implements [policy.Condition].
 func (c *condition) Check(ctx context.Context, in policy.ConditionInput) error {
-	if err := ended(ctx); err != nil {
+	return c.checkWith(newEvaluator(ctx, in.Now), in)
+}
+
+func (c *condition) checkWith(e *evaluator, in policy.ConditionInput) error {
+	if err := e.alive(); err != nil {
 		return err
 	}
 	root, err := c.root(in)
 	if err != nil {
 		return err
 	}
-	e := newEvaluator(ctx, in.Now)
 	if err := e.step(len(root)); err != nil {
 		return failed(c.String(), err)
 	}
@@ -75,7 +78,7 @@ func (c *condition) Check(ctx context.Context, in policy.ConditionInput) error {
 			return err
 		}
 		for _, t := range b.all {
-			if err := ended(ctx); err != nil {
+			if err := e.alive(); err != nil {
 				return err
 			}
 			if err := c.check(e, root, t); err != nil {

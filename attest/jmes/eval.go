@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -45,7 +46,7 @@ func (e *evaluator) eval(n *node, current any) (any, error) {
 	case isLiteral:
 		return n.value, nil
 	case isField:
-		return field(n.name, current), nil
+		return field(n.name, current), e.step(len(n.name) / bytesPerStep)
 	case isSub:
 		left, err := e.eval(n.kids[0], current)
 		if _, is := left.(missing); is || err != nil {
@@ -163,6 +164,11 @@ func (e *evaluator) apply(n *node, current any) (any, error) {
 		}
 		if wants := n.call.kindOf(i); !wants.admits(v) {
 			return nil, fmt.Errorf("%s: argument %d: expected %s, got %s", n.call.name, i+1, wants, typeOf(v))
+		}
+		if s, is := v.(string); is { // functions look through their texts at least once
+			if err := e.step(len(s) / bytesPerStep); err != nil {
+				return nil, err
+			}
 		}
 		c.args[i] = v
 	}
@@ -313,12 +319,31 @@ func (e *evaluator) ordered(v any) ([]any, bool, error) {
 	if !is {
 		return nil, false, nil
 	}
-	if err := e.step(2 * len(object)); err != nil {
+	names, err := e.names(object)
+	if err != nil {
 		return nil, false, err
 	}
 	values := make([]any, 0, len(object))
-	for _, name := range slices.Sorted(maps.Keys(object)) {
+	for _, name := range names {
 		values = append(values, object[name])
 	}
 	return values, true, nil
 }
+
+// names returns an object's names in order.
+func (e *evaluator) names(object map[string]any) ([]string, error) {
+	if err := e.step(len(object)); err != nil {
+		return nil, err
+	}
+	size := 0
+	for name := range object {
+		size += len(name)
+	}
+	if err := e.step(comparisons(len(object)) * (len(object) + size/bytesPerStep)); err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(object)), nil
+}
+
+// comparisons is how often each of n elements is compared when they are sorted.
+func comparisons(n int) int { return bits.Len(uint(n)) }

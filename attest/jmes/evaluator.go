@@ -14,9 +14,10 @@ import (
 type evaluator struct {
 	alive    func() error // the context's end, as a Problem
 	now      time.Time
-	steps    int // spent
-	produced int // bytes of text made
-	looked   int // at steps when alive was last asked
+	budget   Budget // for expressions that hold variables
+	steps    int    // spent
+	produced int    // bytes of text made
+	looked   int    // at steps when alive was last asked
 }
 
 func newEvaluator(ctx context.Context, now time.Time) *evaluator {
@@ -65,3 +66,8 @@ const bytesPerStep = 64
 // stepsPerName is what each name of a new object costs: it takes the memory of
 // many values.
 const stepsPerName = 8
+
+// naming pays for a name of a new object.
+func (e *evaluator) naming(name string) error {
+	return e.step(stepsPerName + len(name)/bytesPerStep)
+}

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/bonafide-dev/bonafide/internal/spelling"
 )
 
 // A function of the language.
@@ -121,45 +124,21 @@ func lookupFunction(name string) (*function, error) {
 		for i, f := range table {
 			names[i] = f.name
 		}
-		return nil, fmt.Errorf("expected a function, got %q; the nearest is %q", clip(name, maxShown), nearest(name, names))
+		return nil, fmt.Errorf("expected a function, got %q%s", clip(name, maxShown), meant(name, names))
 	}
 	return &table[i], nil
 }
 
 // functionTable lists all functions, by what they are about.
-func functionTable() []function {
+// It is made once: an expression can hold a thousand calls.
+var functionTable = sync.OnceValue(func() []function {
 	return slices.Concat(standardFunctions(), expressionFunctions(), textFunctions(), numberFunctions(), timeFunctions(), dataFunctions(), digestFunctions(), nameFunctions())
-}
+})
 
-// nearest returns the candidate with the fewest edits from name.
-func nearest(name string, candidates []string) string {
-	name = clip(name, 64) // the longest name has fewer than 30 bytes
-	best, least := "", -1
-	for _, candidate := range candidates {
-		if d := edits(strings.ToLower(name), strings.ToLower(candidate)); least < 0 || d < least {
-			best, least = candidate, d
-		}
+// meant says which of the candidates a name was probably meant to be.
+func meant(name string, candidates []string) string {
+	if nearest := spelling.Nearest(name, candidates); nearest != "" {
+		return fmt.Sprintf("; the nearest is %q", nearest)
 	}
-	return best
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return ""
 }

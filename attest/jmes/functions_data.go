@@ -4,8 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -37,6 +35,9 @@ func labelMatch(c call) (any, error) {
 		return nil, errors.New("expected labels to look for, got none")
 	}
 	for name, value := range wanted {
+		if err := c.step(1 + len(name)/bytesPerStep); err != nil {
+			return nil, err
+		}
 		label, has := labels[name]
 		same, err := c.equal(value, label)
 		if err != nil {
@@ -174,8 +175,9 @@ func lookup(c call) (any, error) {
 // index, and their value.
 func items(c call) (any, error) {
 	result := []any{}
+	each := 2*stepsPerName + (len(c.string(1))+len(c.string(2)))/bytesPerStep // for the names of one
 	if l, is := c.args[0].([]any); is {
-		if err := c.step(2 * stepsPerName * len(l)); err != nil {
+		if err := c.step(each * len(l)); err != nil {
 			return nil, err
 		}
 		for i, v := range l {
@@ -184,10 +186,14 @@ func items(c call) (any, error) {
 		return result, nil
 	}
 	object := c.object(0)
-	if err := c.step(2 * stepsPerName * len(object)); err != nil {
+	if err := c.step(each * len(object)); err != nil {
 		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(object)) {
+	names, err := c.names(object)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
 		result = append(result, map[string]any{c.string(1): name, c.string(2): object[name]})
 	}
 	return result, nil
@@ -195,7 +201,7 @@ func items(c call) (any, error) {
 
 func objectFromLists(c call) (any, error) {
 	names, values := c.list(0), c.list(1)
-	if err := c.step(stepsPerName * len(names)); err != nil {
+	if err := c.step(len(names)); err != nil {
 		return nil, err
 	}
 	object := make(map[string]any, len(names))
@@ -203,6 +209,9 @@ func objectFromLists(c call) (any, error) {
 		name, is := plain(n)
 		if !is {
 			return nil, errors.New("expected an array of names")
+		}
+		if err := c.naming(name); err != nil {
+			return nil, err
 		}
 		object[name] = index(i, values)
 	}

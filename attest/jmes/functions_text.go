@@ -134,7 +134,7 @@ type pattern struct {
 // compilePattern compiles a regular expression, in RE2's syntax and time. A
 // short one can stand for a huge program, as `a{1000}` does, so that the
 // repetitions are counted before they are written out.
-func compilePattern(text string) (*pattern, error) {
+func compilePattern(text string, b *Budget) (*pattern, error) {
 	if len(text) > maxPattern {
 		return nil, fmt.Errorf("expected a regular expression of at most %d bytes, got %d", maxPattern, len(text))
 	}
@@ -145,6 +145,9 @@ func compilePattern(text string) (*pattern, error) {
 	size := instructions(tree)
 	if size > maxProgram {
 		return nil, fmt.Errorf("expected a regular expression of at most %d instructions, got more", maxProgram)
+	}
+	if err := b.spendInstructions(size); err != nil {
+		return nil, err
 	}
 	r, err := regexp.Compile(text)
 	if err != nil {
@@ -179,12 +182,12 @@ func (c call) expression(text string) (*pattern, error) {
 			return nil, err
 		}
 		var err error
-		if p, err = compilePattern(c.string(0)); err != nil {
+		if p, err = compilePattern(c.string(0), &Budget{}); err != nil {
 			return nil, err
 		}
 	}
-	const perStep = 64 // instructions tried on a byte in the time of a step
-	return p, c.step(1 + len(text)*p.size/perStep)
+	const perStep = 32 // instructions tried on a byte in the time of a step
+	return p, c.step(1 + (1+len(text))*p.size/perStep)
 }
 
 func regexMatch(c call) (any, error) {

@@ -64,6 +64,9 @@ func (c comparisonOf) texts(elements []any, strict bool) ([]string, error) {
 		if _, text := element.(string); !is || strict && !text {
 			return nil, fmt.Errorf("expected a list of texts for %s, got %s as element %d", c.name, typeOf(element), i)
 		}
+		if err := c.step(len(s) / bytesPerStep); err != nil {
+			return nil, err
+		}
 		texts = append(texts, s)
 	}
 	return texts, nil
@@ -129,6 +132,9 @@ func (c comparisonOf) membersOfText(value string, keys []string, list bool) (mem
 	if ends := rangePattern.FindStringSubmatch(clip(value, 2*longestNumber)); ends != nil && c.lists {
 		return members{low: ends[1], high: ends[2]}, nil
 	}
+	if err := c.produce(parsed * len(value)); err != nil {
+		return members{}, err
+	}
 	var array any
 	if err := evidence.DecodeJSON([]byte(value), &array); err != nil {
 		if !c.lists {
@@ -146,15 +152,18 @@ func (c comparisonOf) membersOfText(value string, keys []string, list bool) (mem
 
 // found reports whether a key is among the members.
 func (c comparisonOf) found(key string, set members) (bool, error) {
+	if err := c.step(1 + len(key)/bytesPerStep); err != nil {
+		return false, err
+	}
 	if _, found := set.plain[key]; found {
-		return true, c.step(1)
+		return true, nil
 	}
 	candidates := set.patterns
 	if hasWildcard(key) && !set.oneWay {
 		candidates = set.list
 	}
-	const perStep = 8 // patterns tried in the time of a step
-	if err := c.step(1 + len(candidates)/perStep); err != nil {
+	const perStep = 4 // patterns tried in the time of a step
+	if err := c.step(len(candidates) / perStep); err != nil {
 		return false, err
 	}
 	var failure error
@@ -191,7 +200,8 @@ func (c comparisonOf) inRange(keys []string, set members) (bool, error) {
 }
 
 func (c comparisonOf) orderOf(key, end string) (int, error) {
-	if err := c.step(1); err != nil {
+	const reading = 8 // both are read
+	if err := c.step(reading); err != nil {
 		return 0, err
 	}
 	if k, is := parseDuration(strings.TrimSpace(key)); is {

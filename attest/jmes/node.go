@@ -59,8 +59,9 @@ const (
 	isGreaterOrEqual
 )
 
-// parseExpression compiles one expression: the text between the braces.
-func parseExpression(text string) (*node, error) {
+// parseExpression compiles one expression: the text between the braces. It
+// spends from the budget.
+func parseExpression(text string, b *Budget) (*node, error) {
 	text = strings.TrimSpace(text)
 	switch {
 	case text == "":
@@ -70,11 +71,14 @@ func parseExpression(text string) (*node, error) {
 	case text == "@":
 		return nil, errors.New(`expected an expression, got "@": there is no current element here`)
 	}
+	if err := b.spendExpression(len(text)); err != nil {
+		return nil, err
+	}
 	tree, err := parseTree(text)
 	if err != nil {
 		return nil, fmt.Errorf("parse %q: %w", clip(text, maxShown), err)
 	}
-	n, err := compileNode(tree)
+	n, err := compileNode(tree, b)
 	if err != nil {
 		return nil, fmt.Errorf("compile %q: %w", clip(text, maxShown), err)
 	}
@@ -102,10 +106,10 @@ func parseTree(text string) (tree jmespath.ASTNode, err error) {
 
 // compileNode translates a node of the library's tree. Where its parser passes
 // over a fault it leaves an empty node, which is refused here.
-func compileNode(tree jmespath.ASTNode) (*node, error) {
+func compileNode(tree jmespath.ASTNode, b *Budget) (*node, error) {
 	n := &node{}
 	for _, child := range tree.Children {
-		kid, err := compileNode(child)
+		kid, err := compileNode(child, b)
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +136,7 @@ func compileNode(tree jmespath.ASTNode) (*node, error) {
 	case jmespath.ASTLiteral:
 		return n, n.compileLiteral(tree.Value)
 	case jmespath.ASTFunctionExpression:
-		return n, n.compileCall(tree.Value)
+		return n, n.compileCall(tree.Value, b)
 	case jmespath.ASTExpRef:
 		n.kind = isExpression
 	case jmespath.ASTComparator:
@@ -208,7 +212,7 @@ func (n *node) compileComparison(value any) error {
 	return nil
 }
 
-func (n *node) compileCall(value any) error {
+func (n *node) compileCall(value any, b *Budget) error {
 	n.kind = isCall
 	name, is := value.(string)
 	if !is {
@@ -234,7 +238,7 @@ func (n *node) compileCall(value any) error {
 	}
 	if n.call.pattern && n.kids[0].kind == isLiteral {
 		text, _ := n.kids[0].value.(string)
-		if n.pattern, err = compilePattern(text); err != nil {
+		if n.pattern, err = compilePattern(text, b); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

@@ -21,10 +21,10 @@ type entry struct {
 }
 
 // compileOperand compiles a normalised value.
-func compileOperand(v any) (*operand, error) {
+func compileOperand(v any, b *Budget) (*operand, error) {
 	switch x := v.(type) {
 	case string:
-		t, err := parseTemplate(x)
+		t, err := parseTemplate(x, b)
 		if err != nil {
 			return nil, err
 		}
@@ -32,7 +32,7 @@ func compileOperand(v any) (*operand, error) {
 	case []any:
 		o := &operand{list: make([]*operand, 0, len(x))}
 		for i, element := range x {
-			compiled, err := compileOperand(element)
+			compiled, err := compileOperand(element, b)
 			if err != nil {
 				return nil, fmt.Errorf("[%d]: %w", i, err)
 			}
@@ -42,11 +42,11 @@ func compileOperand(v any) (*operand, error) {
 	case map[string]any:
 		o := &operand{object: make([]entry, 0, len(x))}
 		for _, name := range slices.Sorted(maps.Keys(x)) {
-			key, err := compileOperand(name)
+			key, err := compileOperand(name, b)
 			if err != nil {
 				return nil, fmt.Errorf("name %q: %w", clip(name, maxShown), err)
 			}
-			value, err := compileOperand(x[name])
+			value, err := compileOperand(x[name], b)
 			if err != nil {
 				return nil, fmt.Errorf("%q: %w", clip(name, maxShown), err)
 			}

@@ -54,5 +54,5 @@ func lookupOperator(name string) (operator, error) {
 		}
 		names = append(names, o.name)
 	}
-	return operator{}, fmt.Errorf("expected an operator, got %q; the nearest is %q", clip(name, maxShown), nearest(name, names))
+	return operator{}, fmt.Errorf("expected an operator, got %q%s", clip(name, maxShown), meant(name, names))
 }

@@ -131,7 +131,7 @@ func parseTest(fields map[string]any) (Test, error) {
 func known(fields map[string]any, names ...string) error {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if !slices.Contains(names, name) {
-			return fmt.Errorf("unknown field %q; the nearest is %q", clip(name, maxShown), nearest(name, names))
+			return fmt.Errorf("unknown field %q%s", clip(name, maxShown), meant(name, names))
 		}
 	}
 	return nil

@@ -34,6 +34,9 @@ func (r *reads) follow(n *node, at path, known bool) (path, bool) {
 	case isCurrent:
 		return at, known
 	case isField:
+		if len(at) >= maxPath {
+			return at, known // more than what is read, which errs on the safe side
+		}
 		return append(slices.Clone(at), n.name), known
 	case isSub, isPipe:
 		for _, kid := range n.kids {

@@ -21,7 +21,7 @@ func Substitute(v any, variables map[string]any, now time.Time) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := compileOperand(normal)
+	o, err := compileOperand(normal, &Budget{})
 	if err != nil {
 		return nil, err
 	}

@@ -31,14 +31,14 @@ type variable struct {
 
 // parseTemplate reads a text. What looks like a variable and is none is an
 // error: compared as a plain text it would make `NotEquals` hold for everything.
-func parseTemplate(text string) (*template, error) {
+func parseTemplate(text string, b *Budget) (*template, error) {
 	if len(text) > maxText {
 		return nil, fmt.Errorf("expected a text of at most %d bytes, got %d", maxText, len(text))
 	}
 	if err := refuseReferences(text); err != nil {
 		return nil, err
 	}
-	r := &reader{text: text}
+	r := &reader{text: text, budget: b}
 	t, err := r.template(0)
 	if err != nil {
 		return nil, fmt.Errorf("read %q: %w", clip(text, maxShown), err)
@@ -69,8 +69,9 @@ const (
 
 // A reader reads a template from left to right.
 type reader struct {
-	text string
-	at   int
+	text   string
+	at     int
+	budget *Budget
 }
 
 func (r *reader) ahead(s string) bool { return strings.HasPrefix(r.text[r.at:], s) }
@@ -127,9 +128,9 @@ func (r *reader) variable(depth int) (*variable, error) {
 	}
 	v.source = source
 	if nested {
-		return v, v.compileNested(depth)
+		return v, v.compileNested(depth, r.budget)
 	}
-	if v.compiled, err = parseExpression(source); err != nil {
+	if v.compiled, err = parseExpression(source, r.budget); err != nil {
 		return nil, err
 	}
 	v.paths = pathsOf(v.compiled)
@@ -168,8 +169,8 @@ func (r *reader) end(depth int) (end int, nested bool, err error) {
 // compileNested compiles a variable whose expression holds variables. What they
 // will resolve to is not known; that the rest is an expression of known
 // functions is checked with stand-ins.
-func (v *variable) compileNested(depth int) error {
-	r := &reader{text: v.source}
+func (v *variable) compileNested(depth int, b *Budget) error {
+	r := &reader{text: v.source, budget: b}
 	var err error
 	if v.inner, err = r.template(depth + 1); err != nil {
 		return err
@@ -184,7 +185,7 @@ func (v *variable) compileNested(depth int) error {
 			text.WriteString(p.literal)
 		}
 		var n *node
-		if n, err = parseExpression(text.String()); err == nil {
+		if n, err = parseExpression(text.String(), b); err == nil {
 			v.paths = append(pathsOf(n), path{}) // what it reads besides is anyone's guess
 			break
 		}
@@ -205,7 +206,7 @@ func (v *variable) resolve(e *evaluator, root map[string]any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if n, err = parseExpression(text); err != nil {
+		if n, err = parseExpression(text, &e.budget); err != nil {
 			return nil, err
 		}
 	}

@@ -77,7 +77,10 @@ func (e *evaluator) equal(a, b any) (bool, error) {
 		return b == nil, nil
 	case string:
 		y, is := b.(string)
-		return is && x == y, e.step(len(x) / bytesPerStep)
+		if err := e.step(len(x) / bytesPerStep); err != nil {
+			return false, err
+		}
+		return is && x == y, nil
 	case bool:
 		y, is := b.(bool)
 		return is && x == y, nil
@@ -100,6 +103,9 @@ func (e *evaluator) equal(a, b any) (bool, error) {
 			return false, nil
 		}
 		for name, value := range x {
+			if err := e.step(len(name) / bytesPerStep); err != nil {
+				return false, err
+			}
 			other, has := y[name]
 			if same, err := e.equal(value, other); err != nil || !same || !has {
 				return false, err

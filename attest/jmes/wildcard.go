@@ -11,11 +11,14 @@ func hasWildcard(s string) bool { return strings.ContainsAny(s, "*?") }
 // matches reports whether the text matches the pattern: "*" is any run of
 // characters, the empty one included, "?" is one character. It remembers only
 // the latest star, which suffices because giving an earlier one more cannot
-// help what follows the later one. It pays for long texts; for calling it often
-// the caller does.
+// help what follows the later one. It pays for texts; for calling it often with
+// short ones the caller does.
 func (e *evaluator) matches(pattern, text string) (bool, error) {
+	if err := e.step((len(pattern) + len(text)) / bytesPerStep); err != nil {
+		return false, err
+	}
 	if !hasWildcard(pattern) {
-		return pattern == text, e.step(min(len(pattern), len(text)) / bytesPerStep)
+		return pattern == text, nil
 	}
 	const unpaid = 1024
 	p, t := 0, 0
@@ -61,6 +64,9 @@ func (e *evaluator) wild(v any) (bool, error) {
 		for name, value := range x {
 			if hasWildcard(name) {
 				return true, nil
+			}
+			if err := e.step(len(name) / bytesPerStep); err != nil {
+				return false, err
 			}
 			if found, err := e.wild(value); found || err != nil {
 				return found, err

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
@@ -22,12 +23,12 @@ const (
 // one that enforces decides for all; else as the policy says for a namespace;
 // else as the policy says. Nothing said is Audit.
 func (c *compiler) modes(path string, r *rule) []action {
-	set := -1
+	set, says := -1, ""
 	for i := range r.VerifyImages {
-		here := at(path+".verifyImages", i) + ".failureAction"
+		here := dialect.At(path+".verifyImages", i) + ".failureAction"
 		word := c.choice(here, r.VerifyImages[i].FailureAction, enforceAction, auditAction)
 		if word >= 0 && (set < 0 || word == 0) {
-			set = word
+			set, says = word, here
 		}
 	}
 	otherwise, overrides := c.defaultAction(), c.overrides()
@@ -36,11 +37,13 @@ func (c *compiler) modes(path string, r *rule) []action {
 		c.enforcedTogether(path, r)
 		return []action{{mode: policy.Enforce}}
 	case set == 1:
-		return []action{{mode: c.reporting(path + ".verifyImages[0].failureAction")}}
+		return []action{{mode: c.reporting(says)}}
 	case len(overrides) == 0 && otherwise == enforceAction:
 		return []action{{mode: policy.Enforce}}
+	case len(overrides) == 0 && c.read.Spec.ValidationFailureAction != "":
+		return []action{{mode: c.reporting(defaultActionPath)}}
 	case len(overrides) == 0:
-		return []action{{mode: c.reporting(path + ".verifyImages[0].failureAction")}}
+		return []action{{mode: c.reporting(path + ".verifyImages[0].failureAction")}} // where to say it
 	}
 	return c.byNamespace(overrides, otherwise)
 }
@@ -49,26 +52,33 @@ func (c *compiler) modes(path string, r *rule) []action {
 func (c *compiler) enforcedTogether(path string, r *rule) {
 	for i := range r.VerifyImages {
 		if e := &r.VerifyImages[i]; !strings.EqualFold(e.FailureAction, enforceAction) {
-			c.note(at(path+".verifyImages", i)+".failureAction", "enforced, as another entry of the rule is: Kyverno treats a rule's failures alike")
+			c.Note(dialect.At(path+".verifyImages", i)+".failureAction", "enforced, as another entry of the rule is: Kyverno treats a rule's failures alike")
 		}
 	}
 }
 
+const (
+	defaultActionPath = "spec.validationFailureAction"
+	overridesPath     = "spec.validationFailureActionOverrides"
+)
+
 func (c *compiler) defaultAction() string {
-	if c.choice("spec.validationFailureAction", c.read.Spec.ValidationFailureAction, enforceAction, auditAction) == 0 {
+	if c.choice(defaultActionPath, c.read.Spec.ValidationFailureAction, enforceAction, auditAction) == 0 {
 		return enforceAction
 	}
 	return auditAction
 }
 
-// reporting is the mode of a rule that does not enforce.
+// reporting is the mode of a rule that does not enforce, which path says.
 func (c *compiler) reporting(path string) policy.Mode {
+	mode, text := policy.Audit, "Audit, said or left to the default, admits what the rule refuses, and counts it"
 	if c.read.Spec.EmitWarning {
-		c.weaker(path, "Audit with emitWarning, said or left to the default, admits what the rule refuses, and tells its author")
-		return policy.Warn
+		mode, text = policy.Warn, "Audit with emitWarning, said or left to the default, admits what the rule refuses, and tells its author"
 	}
-	c.weaker(path, "Audit, said or left to the default, admits what the rule refuses, and counts it")
-	return policy.Audit
+	if note := (policy.Note{Path: path, Text: text, Weakening: true}); !slices.Contains(c.Notes, note) {
+		c.Weaker(path, "%s", text) // once for all rules that leave it to spec
+	}
+	return mode
 }
 
 // overridden are the namespaces of an override.
@@ -80,27 +90,27 @@ type overridden struct {
 const maxOverrides = 100
 
 func (c *compiler) overrides() []overridden {
-	const path = "spec.validationFailureActionOverrides"
+	const path = overridesPath
 	list := c.read.Spec.ValidationFailureActionOverrides
 	if len(list) > 0 && c.namespaced {
-		c.errorf(path, "expected none: a %s applies to its own namespace", namespacedKind)
+		c.Errorf(path, "expected none: a %s applies to its own namespace", namespacedKind)
 	}
-	if !c.most(path, len(list), maxOverrides) {
+	if !c.AtMost(path, len(list), maxOverrides) {
 		return nil
 	}
 	var found []overridden
 	for i, o := range list {
-		here := at(path, i)
+		here := dialect.At(path, i)
 		word := c.choice(here+".action", o.Action, enforceAction, auditAction)
 		if o.Action == "" {
-			c.missing(here+".action", "expected %s or %s, got none", enforceAction, auditAction)
+			c.Missing(here+".action", "expected %s or %s, got none", enforceAction, auditAction)
 		}
 		if len(o.Namespaces) == 0 {
-			c.missing(here+".namespaces", "expected at least one namespace, got none")
+			c.Missing(here+".namespaces", "expected at least one namespace, got none")
 		}
 		for j, name := range o.Namespaces {
 			if len(name) > maxLabelName || !namespaceWild.MatchString(name) {
-				c.errorf(at(here+".namespaces", j), "expected the name of a namespace, or a pattern with '*' and '?', got %q", clip(name))
+				c.Errorf(dialect.At(here+".namespaces", j), "expected the name of a namespace, or a pattern with '*' and '?', got %q", dialect.Clip(name))
 			}
 		}
 		if word >= 0 {
@@ -118,8 +128,11 @@ func (c *compiler) byNamespace(overrides []overridden, otherwise string) []actio
 		said = append(said, o.action)
 	}
 	modes := map[string]policy.Mode{enforceAction: policy.Enforce}
-	if slices.Contains(said, auditAction) {
-		modes[auditAction] = c.reporting("spec.validationFailureActionOverrides")
+	switch {
+	case slices.Contains(said[1:], auditAction):
+		modes[auditAction] = c.reporting(overridesPath)
+	case otherwise == auditAction:
+		modes[auditAction] = c.reporting(defaultActionPath)
 	}
 	strictest := auditAction
 	if slices.Contains(said, enforceAction) {

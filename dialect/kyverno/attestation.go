@@ -2,6 +2,7 @@ package kyverno
 
 import (
 	"github.com/bonafide-dev/bonafide/attest/jmes"
+	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
@@ -23,14 +24,14 @@ func (s *signing) attestation(a stated) policy.Requirement {
 		return nil
 	}
 	if a.Type != "" && a.PredicateType != "" && a.Type != a.PredicateType {
-		s.errorf(path+".predicateType", "expected type alone, got both")
+		s.Errorf(path+".predicateType", "expected type alone, got both")
 	}
 	field, name := path+".type", a.Type
 	if a.Type == "" {
 		name = a.PredicateType
 	}
 	if name == "" {
-		s.missing(field, "expected a predicate type, got none")
+		s.Missing(field, "expected a predicate type, got none")
 		return nil
 	}
 	predicateType, ok := s.text(field, name, s.variables)
@@ -49,10 +50,10 @@ func (s *signing) attestation(a stated) policy.Requirement {
 		}}
 	}
 	if len(a.Attestors) == 0 && !a.keyed {
-		s.missing(path+".attestors", "expected attestors, got none: nobody would have signed the statements")
+		s.Missing(path+".attestors", "expected attestors, got none: nobody would have signed the statements")
 	}
 	all := own.sets(path+".attestors", where+".attestors", a.Attestors, wrap)
-	all = append(all, own.numbered(at(where+".attestors", len(a.Attestors)), a.keys, wrap)...)
+	all = append(all, own.numbered(dialect.At(where+".attestors", len(a.Attestors)), a.keys, wrap)...)
 	s.left = own.left
 	if len(all) == 1 {
 		return all[0]
@@ -67,15 +68,15 @@ func (s *signing) conditions(path string, blocks []conditionBlock) ([]policy.Con
 	}
 	read := make([]jmes.Block, len(blocks))
 	for i, b := range blocks {
-		here := at(path, i)
+		here := dialect.At(path, i)
 		read[i] = jmes.Block{Any: s.tests(here+".any", b.Any), All: s.tests(here+".all", b.All)}
 	}
-	if len(s.failed) > 0 {
+	if len(s.Errors) > 0 {
 		return nil, false
 	}
 	compiled, err := jmes.Compile(read, jmes.Options{Context: s.variables})
 	if err != nil {
-		s.errorf(path, "%w", err)
+		s.Errorf(path, "%w", err)
 		return nil, false
 	}
 	return []policy.Condition{compiled}, true
@@ -87,9 +88,11 @@ func (s *signing) tests(path string, list []conditionTest) []jmes.Test {
 	}
 	read := make([]jmes.Test, len(list))
 	for i, t := range list {
-		for _, f := range []field{{"key", t.Key != nil}, {"operator", t.Operator != ""}, {"value", t.Value != nil}} {
-			if !f.set {
-				s.missing(at(path, i)+"."+f.name, "expected one, got none")
+		for _, f := range []dialect.Field{
+			dialect.Given("key", t.Key != nil), dialect.Given("operator", t.Operator != ""), dialect.Given("value", t.Value != nil),
+		} {
+			if !f.Set {
+				s.Missing(dialect.At(path, i)+"."+f.Name, "expected one, got none")
 			}
 		}
 		read[i] = jmes.Test{Key: t.Key, Operator: t.Operator, Value: t.Value, Message: t.Message}

@@ -37,7 +37,7 @@ func policyOfSignature(s policy.Signature) policy.Requirement { return s }
 func (s *signing) sets(path, where string, list []attestorSet, wrap leaf) []policy.Requirement {
 	var all []policy.Requirement
 	for i := range list {
-		if made := s.set(at(path, i), at(where, i), &list[i], wrap, 0); made != nil {
+		if made := s.set(dialect.At(path, i), dialect.At(where, i), &list[i], wrap, 0); made != nil {
 			all = append(all, made)
 		}
 	}
@@ -46,28 +46,28 @@ func (s *signing) sets(path, where string, list []attestorSet, wrap leaf) []poli
 
 func (s *signing) set(path, where string, set *attestorSet, wrap leaf, depth int) policy.Requirement {
 	if depth > maxNested {
-		s.errorf(path, "expected at most %d attestors inside one another, got more", maxNested)
+		s.Errorf(path, "expected at most %d attestors inside one another, got more", maxNested)
 		return nil
 	}
 	if len(set.Entries) == 0 {
-		s.missing(path+".entries", "expected at least one entry, got none")
+		s.Missing(path+".entries", "expected at least one entry, got none")
 		return nil
 	}
 	var of []policy.Requirement
 	for i := range set.Entries {
-		here := at(path+".entries", i)
+		here := dialect.At(path+".entries", i)
 		if s.left < 0 {
 			return nil
 		}
 		e := &set.Entries[i]
 		if e.Attestor != nil {
 			if s.exactlyOneAttestor(here, e) {
-				of = append(of, s.set(here+".attestor", at(where+".entries", len(of))+".attestor", e.Attestor, wrap, depth+1))
+				of = append(of, s.set(here+".attestor", dialect.At(where+".entries", len(of))+".attestor", e.Attestor, wrap, depth+1))
 			}
 			continue
 		}
 		for _, signer := range s.entry(here, e) {
-			signer.Where = at(where+".entries", len(of)) + signer.Where
+			signer.Where = dialect.At(where+".entries", len(of)) + signer.Where
 			of = append(of, wrap(signer))
 		}
 	}
@@ -81,9 +81,9 @@ func (s *signing) counted(path, where string, count *int, of []policy.Requiremen
 	case len(of) == 0:
 		return nil // its errors are reported
 	case count != nil && *count < 0:
-		s.errorf(path+".count", "expected at least 1, got %d", *count)
-	case count != nil && *count > len(of) && len(s.failed) == 0:
-		s.errorf(path+".count", "expected at most %d, the number of entries, got %d", len(of), *count)
+		s.Errorf(path+".count", "expected at least 1, got %d", *count)
+	case count != nil && *count > len(of) && len(s.Errors) == 0:
+		s.Errorf(path+".count", "expected at most %d, the number of entries, got %d", len(of), *count)
 	case len(of) == 1:
 		return of[0]
 	case count == nil || *count == 0:
@@ -100,15 +100,15 @@ func (s *signing) counted(path, where string, count *int, of []policy.Requiremen
 func (s *signing) numbered(where string, signers []policy.Signature, wrap leaf) []policy.Requirement {
 	var all []policy.Requirement
 	for i, signer := range signers {
-		signer.Where = at(where+".entries", i) + signer.Where
+		signer.Where = dialect.At(where+".entries", i) + signer.Where
 		all = append(all, wrap(signer))
 	}
 	return all
 }
 
 func (s *signing) exactlyOneAttestor(path string, e *attestor) bool {
-	return s.exactlyOne(path, field{"keys", e.Keys != nil}, field{"certificates", e.Certificates != nil},
-		field{"keyless", e.Keyless.set}, field{"attestor", e.Attestor != nil})
+	return s.ExactlyOne(path, dialect.Given("keys", e.Keys != nil), dialect.Given("certificates", e.Certificates != nil),
+		dialect.Given("keyless", e.Keyless.set), dialect.Given("attestor", e.Attestor != nil))
 }
 
 // entry returns an attestor's signers. Where is the end of their place.
@@ -126,7 +126,7 @@ func (s *signing) entry(path string, e *attestor) []policy.Signature {
 	}
 	switch {
 	case e.Keys != nil && s.kind == notaryType:
-		s.errorf(path+".keys", "expected certificates for type Notary, got keys")
+		s.Errorf(path+".keys", "expected certificates for type Notary, got keys")
 	case e.Keys != nil:
 		return s.keys(path, e, annotations)
 	case e.Certificates != nil && s.kind == notaryType:
@@ -151,24 +151,24 @@ func (s *signing) notary(path string, certs *certificates) []policy.Signature {
 			raw = decoded
 		}
 		if len(raw) > maxMaterialBytes {
-			s.errorf(path+"."+f.name, "expected at most %d bytes, got %d", maxMaterialBytes, len(raw))
+			s.Errorf(path+"."+f.name, "expected at most %d bytes, got %d", maxMaterialBytes, len(raw))
 			return nil
 		}
 		stored = append(stored, trimLines(raw)...)
 	}
 	if len(bytes.TrimSpace(stored)) == 0 {
-		s.missing(path, "expected cert or certChain, got neither")
+		s.Missing(path, "expected cert or certChain, got neither")
 		return nil
 	}
 	if s.left--; s.left < 0 {
 		return nil
 	}
-	s.weaker(path, "every certificate that these certificates vouch for counts: Kyverno names no identity")
+	s.Weaker(path, "every certificate that these certificates vouch for counts: Kyverno names no identity")
 	made, err := s.compiler.signers.Notation(dialect.NotationSpec{
 		TrustStores: []dialect.TrustStore{{Type: "ca", Certificates: stored}}, TrustedIdentities: []string{"*"}, Level: "strict",
 	})
 	if err != nil {
-		s.specError(err, nil, path)
+		s.Refused(err, nil, path)
 		return nil
 	}
 	return []policy.Signature{{Signer: made}}

@@ -213,24 +213,33 @@ type conditionTest struct {
 	Message  string `json:"message"`
 }
 
-// metadata is what is read of ObjectMeta; the other fields are Kubernetes' own.
+// metadata is Kubernetes' ObjectMeta; name and namespace are the document's.
 type metadata struct {
-	Annotations map[string]string
+	Annotations                annotations `json:"annotations"`
+	Name                       ignored     `json:"name"`
+	GenerateName               ignored     `json:"generateName"`
+	Namespace                  ignored     `json:"namespace"`
+	Labels                     ignored     `json:"labels"`
+	SelfLink                   ignored     `json:"selfLink"`
+	UID                        ignored     `json:"uid"`
+	ResourceVersion            ignored     `json:"resourceVersion"`
+	Generation                 ignored     `json:"generation"`
+	CreationTimestamp          ignored     `json:"creationTimestamp"`
+	DeletionTimestamp          ignored     `json:"deletionTimestamp"`
+	DeletionGracePeriodSeconds ignored     `json:"deletionGracePeriodSeconds"`
+	OwnerReferences            ignored     `json:"ownerReferences"`
+	Finalizers                 ignored     `json:"finalizers"`
+	ManagedFields              ignored     `json:"managedFields"`
+	ClusterName                ignored     `json:"clusterName"` // before Kubernetes 1.24
 }
 
+// annotations may be null, as in what clients write.
+type annotations map[string]string
+
 // UnmarshalJSON implements [json.Unmarshaler].
-func (m *metadata) UnmarshalJSON(raw []byte) error {
-	var read struct {
-		Annotations json.RawMessage `json:"annotations"`
-	}
-	if err := json.Unmarshal(raw, &read); err != nil {
-		return errors.New("expected an object")
-	}
-	if len(read.Annotations) == 0 {
-		return nil
-	}
-	if err := json.Unmarshal(read.Annotations, &m.Annotations); err != nil {
-		return errors.New("expected annotations that are strings")
+func (a *annotations) UnmarshalJSON(raw []byte) error {
+	if err := json.Unmarshal(raw, (*map[string]string)(a)); err != nil {
+		return errors.New("expected an object of strings")
 	}
 	return nil
 }

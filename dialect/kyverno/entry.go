@@ -32,12 +32,14 @@ func (c *compiler) entry(path string, e *entry, v variables, modes []action) pol
 
 // version refuses in v2beta1 what only v1 has.
 func (c *compiler) version(path string, e *entry) {
-	if c.document.APIVersion == group+"v1" {
+	if c.Document.APIVersion == group+"v1" {
 		return
 	}
-	for _, f := range []field{{"image", e.Image != ""}, {"key", e.Key != ""}, {"annotations", e.Annotations != nil}} {
-		if f.set {
-			c.errorf(path+"."+f.name, "unknown field in %s: it is one of %sv1", clip(c.document.APIVersion), group)
+	for _, f := range []dialect.Field{
+		dialect.Given("image", e.Image != ""), dialect.Given("key", e.Key != ""), dialect.Given("annotations", e.Annotations != nil),
+	} {
+		if f.Set {
+			c.Errorf(path+"."+f.Name, "unknown field in %s: it is one of %sv1", dialect.Clip(c.Document.APIVersion), group)
 		}
 	}
 }
@@ -49,20 +51,20 @@ func (c *compiler) pin(path string, e *entry, modes []action) policy.Pin {
 	mutates, verifies := e.MutateDigest == nil || *e.MutateDigest, e.VerifyDigest == nil || *e.VerifyDigest
 	enforces := slices.ContainsFunc(modes, func(a action) bool { return a.mode == policy.Enforce })
 	if e.Required != nil && !*e.Required {
-		c.note(path+".required", "false changes nothing: an image that the entry covers is verified at every door")
+		c.Note(path+".required", "false changes nothing: an image that the entry covers is verified at every door")
 	}
 	if e.UseCache != nil && !*e.UseCache {
-		c.note(path+".useCache", "false changes nothing: what was proven is remembered by digest and key, so that nothing stale is found")
+		c.Note(path+".useCache", "false changes nothing: what was proven is remembered by digest and key, so that nothing stale is found")
 	}
 	switch {
 	case mutates && e.MutateDigest != nil && !enforces:
-		c.errorf(path+".mutateDigest", "expected false where failures are audited: an image that was not proven is not pinned")
+		c.Errorf(path+".mutateDigest", "expected false where failures are audited: an image that was not proven is not pinned")
 	case mutates && !verifies && enforces:
-		c.note(path+".verifyDigest", "false changes nothing beside mutateDigest: an image whose digest could not be added is refused")
+		c.Note(path+".verifyDigest", "false changes nothing beside mutateDigest: an image whose digest could not be added is refused")
 	case !mutates && verifies && enforces:
-		c.note(path+".mutateDigest", "false beside verifyDigest pins all the same: a tag is replaced by the digest that was verified rather than refused")
+		c.Note(path+".mutateDigest", "false beside verifyDigest pins all the same: a tag is replaced by the digest that was verified rather than refused")
 	case !mutates && !verifies:
-		c.weaker(path+".mutateDigest", "false beside verifyDigest: false leaves tags as they are: a tag that moves after the decision is not noticed")
+		c.Weaker(path+".mutateDigest", "false beside verifyDigest: false leaves tags as they are: a tag that moves after the decision is not noticed")
 		return policy.PinNone
 	}
 	return policy.PinDigest
@@ -76,14 +78,14 @@ func (c *compiler) credentials(path string, r *credentials, v variables) []evide
 		return nil
 	}
 	if r.AllowInsecureRegistry {
-		c.note(path+".allowInsecureRegistry", "effective only for hosts that the operator names with --insecure-registry")
+		c.Note(path+".allowInsecureRegistry", "effective only for hosts that the operator names with --insecure-registry")
 	}
-	if !c.most(path+".secrets", len(r.Secrets), maxPullSecrets) {
+	if !c.AtMost(path+".secrets", len(r.Secrets), maxPullSecrets) {
 		return nil
 	}
 	var found []evidence.SecretName
 	for i, text := range r.Secrets {
-		here := at(path+".secrets", i)
+		here := dialect.At(path+".secrets", i)
 		text, ok := c.text(here, text, v)
 		if !ok {
 			continue
@@ -92,19 +94,19 @@ func (c *compiler) credentials(path string, r *credentials, v variables) []evide
 		if !qualified {
 			namespace, name = SystemNamespace, text
 		}
-		if name == "" && c.partial {
+		if name == "" && c.Partial {
 			continue
 		}
 		if !isNamespace(namespace) || len(name) > maxObjectName || !objectName.MatchString(name) {
-			c.errorf(here, "expected the name of a Secret, or namespace/name, got %q", clip(text))
+			c.Errorf(here, "expected the name of a Secret, or namespace/name, got %q", dialect.Clip(text))
 			continue
 		}
-		if c.namespaced && namespace != c.document.Namespace {
-			c.errorf(here, "expected %q: a %s names only Secrets of its own namespace; got one of %q", c.document.Namespace+"/"+name, namespacedKind, clip(namespace))
+		if c.namespaced && namespace != c.Document.Namespace {
+			c.Errorf(here, "expected %q: a %s names only Secrets of its own namespace; got one of %q", c.Document.Namespace+"/"+name, namespacedKind, dialect.Clip(namespace))
 			continue
 		}
 		if _, err := c.material.Secret(namespace, name); errors.Is(err, dialect.ErrNoMaterial) {
-			c.note(here, "Secret %q is not among the objects that are read: the registry is asked without it", namespace+"/"+name)
+			c.Note(here, "Secret %q is not among the objects that are read: the registry is asked without it", namespace+"/"+name)
 		}
 		found = append(found, evidence.SecretName{Namespace: namespace, Name: name})
 	}
@@ -116,7 +118,7 @@ func (c *compiler) credentials(path string, r *credentials, v variables) []evide
 func (c *compiler) require(path string, e *entry, v variables) policy.Requirement {
 	kind := max(c.choice(path+".type", e.Type, "Cosign", "SigstoreBundle", "Notary"), cosignType)
 	if kind == bundleType {
-		c.note(path+".type", "both formats count, bundles and the older signatures")
+		c.Note(path+".type", "both formats count, bundles and the older signatures")
 	}
 	if len(e.Annotations) > 0 && len(e.Attestations) > 0 {
 		c.refuse(path+".annotations", "only cosign signatures of images carry annotations")
@@ -127,17 +129,17 @@ func (c *compiler) require(path string, e *entry, v variables) policy.Requiremen
 	all := s.sets(path+".attestors", ".attestors", e.Attestors, policyOfSignature)
 	keys := s.legacyKey(path+".key", e.Key)
 	if len(e.Attestations) == 0 {
-		all = append(all, s.numbered(at(".attestors", len(e.Attestors)), keys, policyOfSignature)...)
+		all = append(all, s.numbered(dialect.At(".attestors", len(e.Attestors)), keys, policyOfSignature)...)
 	}
 	for i := range e.Attestations {
-		stated := stated{path: at(path+".attestations", i), where: at(".attestations", i), attestation: &e.Attestations[i], keyed: e.Key != "", keys: keys}
+		stated := stated{path: dialect.At(path+".attestations", i), where: dialect.At(".attestations", i), attestation: &e.Attestations[i], keyed: e.Key != "", keys: keys}
 		all = append(all, s.attestation(stated))
 	}
 	if s.left < 0 {
-		c.errorf(path, "expected at most %d keys, got more", maxLeaves)
+		c.Errorf(path, "expected at most %d keys, got more", maxLeaves)
 	}
 	if len(e.Attestors) == 0 && len(e.Attestations) == 0 && e.Key == "" && !e.Issuer.set {
-		c.missing(path+".attestors", "expected attestors, attestations or a key, got none: the entry would require nothing")
+		c.Missing(path+".attestors", "expected attestors, attestations or a key, got none: the entry would require nothing")
 	}
 	return policy.All{Of: all}
 }

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/bonafide-dev/bonafide/dialect"
 )
 
 // Treatment says what becomes of a field.
@@ -54,7 +56,7 @@ func policySections() []section {
 		{reflect.TypeFor[policyDocument](), "ClusterPolicy, Policy", []Field{
 			{Name: "apiVersion", Treatment: Honoured, Text: "kyverno.io/v1 and kyverno.io/v2beta1"},
 			{Name: "kind", Treatment: Honoured, Text: "ClusterPolicy; Policy, which reads only Secrets and ConfigMaps of its own namespace"},
-			{Name: "metadata", Treatment: Honoured, Text: "the annotations " + annotationAutogen + " and " + annotationOptOut + "; the others have no effect"},
+			{Name: "metadata", Treatment: Honoured, Text: "the annotations " + annotationAutogen + " and " + annotationOptOut + "; the others, and the other fields of Kubernetes' own, have no effect"},
 			{Name: "spec", Treatment: Honoured},
 			{Name: "status", Treatment: NoEffect, Text: "Kyverno writes it"},
 		}},
@@ -95,7 +97,7 @@ func ruleSections() []section {
 			{Name: "name", Treatment: Honoured},
 			{Name: "context", Treatment: Honoured},
 			{Name: "match", Treatment: Honoured, Text: "one of any, all and resources"},
-			{Name: "exclude", Treatment: Honoured, Text: "one of any, all and resources"},
+			{Name: "exclude", Treatment: Honoured, Text: "one of any, all and resources; one that leaves nothing of match is refused"},
 			{Name: "verifyImages", Treatment: Honoured, Text: "every entry that covers an image must hold"},
 			{Name: "preconditions", Treatment: Refused, Text: "what a workload's author writes would decide whether the rule applies"},
 			{Name: "celPreconditions", Treatment: Refused, Text: "what a workload's author writes would decide whether the rule applies"},
@@ -156,8 +158,8 @@ func entrySections() []section {
 	return []section{
 		{reflect.TypeFor[entry](), "verifyImages[]", []Field{
 			{Name: "type", Treatment: Note, Text: "Cosign and SigstoreBundle: both formats count; Notary: the Notary Project's signatures"},
-			{Name: "imageReferences", Treatment: Honoured, Text: "a name is included if it matches with its tag, with its digest or without both, by any spelling of its registry"},
-			{Name: "skipImageReferences", Treatment: Honoured, Text: "a name is skipped if it matches exactly; a tag beside a digest, or an alias of a registry, skips nothing"},
+			{Name: "imageReferences", Treatment: Honoured, Text: "a name is included if it matches with its tag, with its digest or without both, by any spelling of its registry; of a name with a digest any tag of the pattern counts as matched"},
+			{Name: "skipImageReferences", Treatment: Honoured, Text: "a name is skipped if it matches exactly; a tag beside a digest, or an alias of a registry, skips nothing; patterns that skip everything are refused"},
 			{Name: "failureAction", Treatment: Honoured, Text: "as in Kyverno one entry that enforces makes its rule enforce"},
 			{Name: "attestors", Treatment: Honoured, Text: "every set must hold"},
 			{Name: "attestations", Treatment: Honoured, Text: "each must hold"},
@@ -280,7 +282,7 @@ func (w fieldWalk) value(v reflect.Value, path string) {
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			w.value(v.Index(i), at(path, i))
+			w.value(v.Index(i), dialect.At(path, i))
 		}
 	case reflect.Struct:
 		texts, ours := w.texts[v.Type()]
@@ -302,7 +304,7 @@ func (w fieldWalk) field(v reflect.Value, path, text string) {
 		}
 	case noted:
 		if f.set {
-			w.note(path, "%s", text)
+			w.Note(path, "%s", text)
 		}
 	default:
 		w.value(v, path)

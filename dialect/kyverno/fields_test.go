@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/dialect/internal/dialecttest"
 	"github.com/bonafide-dev/bonafide/dialect/kyverno"
 	"github.com/bonafide-dev/bonafide/policy"
 )
@@ -36,7 +37,7 @@ func TestFieldsAreDocumented(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Name, f.Treatment, strings.ReplaceAll(f.Text, "|", `\|`))
 	}
-	golden(t, filepath.Join("..", "..", "docs", "kyverno.md"), b.String())
+	dialecttest.Golden(t, *update, filepath.Join("..", "..", "docs", "kyverno.md"), b.String())
 }
 
 // FuzzPolicies: whatever a document holds, it is refused with errors that name

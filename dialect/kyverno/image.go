@@ -2,17 +2,30 @@ package kyverno
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
-// Bounds of image patterns. Each is looked at for each image that is decided;
-// a reference is shorter than the longest.
+// Bounds of image patterns, each of which is looked at for each image that is
+// decided: the author of a policy for one namespace could spend the time in
+// which others wait (TRUST R1).
 const (
+	// maxPatterns bounds a list.
 	maxPatterns = 1000
-	maxPattern  = 1024
+	// maxPattern bounds a pattern's bytes: host, path, tag and digest at their
+	// longest are shorter.
+	maxPattern = 1024
+	// maxAllPatterns bounds the patterns of a document, those that aliases repeat
+	// counted each time.
+	maxAllPatterns = 10_000
+	// maxAllPatternBytes bounds their length together, in proportion to which
+	// matching takes time: the worst that fits takes some tenths of a second.
+	// With patterns as long as in use, of 50 bytes, it is some thousands.
+	maxAllPatternBytes = 128 << 10
 )
 
 const dockerHub = "docker.io"
@@ -42,7 +55,7 @@ func newImagePattern(parser imageref.Parser, text string) (imagePattern, error) 
 	case len(text) > maxPattern:
 		return imagePattern{}, fmt.Errorf("expected at most %d bytes, got %d", maxPattern, len(text))
 	case strings.Contains(text, "{{"):
-		return imagePattern{}, fmt.Errorf("expected a pattern without variables, got %q", clip(text))
+		return imagePattern{}, fmt.Errorf("expected a pattern without variables, got %q", dialect.Clip(text))
 	}
 	p := imagePattern{text: text, include: []string{text}}
 	host, path, found := strings.Cut(text, "/")
@@ -52,7 +65,7 @@ func newImagePattern(parser imageref.Parser, text string) (imagePattern, error) 
 	switch canonical := canonicalHost(parser, host); {
 	case canonical != "" && canonical != host:
 		p.include = append(p.include, canonical+"/"+path)
-	case strings.ContainsAny(host, "*?") && !wild(host, dockerHub) && meansHub(host):
+	case hasWildcard(host) && !wild(host, dockerHub) && meansHub(host):
 		p.include = append(p.include, dockerHub+"/"+path)
 	}
 	return p, nil
@@ -60,7 +73,7 @@ func newImagePattern(parser imageref.Parser, text string) (imagePattern, error) 
 
 // canonicalHost returns how references write a registry, or "" if host is none.
 func canonicalHost(parser imageref.Parser, host string) string {
-	if strings.ContainsAny(host, "*?") || !namesHost(host) {
+	if hasWildcard(host) || !namesHost(host) {
 		return ""
 	}
 	ref, err := parser.Parse(host + "/path")
@@ -88,8 +101,9 @@ func namesHost(s string) bool {
 func (p imagePattern) String() string { return p.text }
 
 // Includes reports whether the pattern may mean ref (TRUST R12): by any
-// spelling of its name, with its tag, with its digest or without both. Of an
-// image that is named by digest alone nobody can tell which tags it has.
+// spelling of its name, with its tag, with its digest or without both. A tag
+// beside a digest says nothing about what runs, and nobody can tell which tags a
+// digest has: the pattern's tag then counts as matched (TRUST R13).
 func (p imagePattern) Includes(ref imageref.Reference) bool {
 	if ref.IsZero() || p.text == "*" {
 		return !ref.IsZero()
@@ -105,22 +119,20 @@ func (p imagePattern) Includes(ref imageref.Reference) bool {
 }
 
 func includes(text, name string, ref imageref.Reference) bool {
-	if wild(text, name) {
-		return true
-	}
-	if ref.Tag() != "" && wild(text, name+":"+ref.Tag()) {
+	if wild(text, name) || ref.Tag() != "" && wild(text, name+":"+ref.Tag()) {
 		return true
 	}
 	before, digest, byDigest := strings.Cut(text, "@")
 	if ref.Digest().IsZero() {
 		// What the tag resolves to may be the digest that the pattern names.
-		return byDigest && !strings.ContainsAny(digest, "*?") && (wild(before, name) || wild(before, name+":"+ref.Tag()))
+		return byDigest && !hasWildcard(digest) && (wild(before, name) || wild(before, name+":"+ref.Tag()))
 	}
-	if wild(text, name+"@"+ref.Digest().String()) || ref.Tag() != "" && wild(text, name+":"+ref.Tag()+"@"+ref.Digest().String()) {
+	runs := ref.Digest().String()
+	if wild(text, name+"@"+runs) || ref.Tag() != "" && wild(text, name+":"+ref.Tag()+"@"+runs) {
 		return true
 	}
-	repository, tagged := withoutTag(text)
-	return ref.Tag() == "" && tagged && !byDigest && wild(repository, name)
+	repository, tagged := withoutTag(before)
+	return tagged && wild(repository, name) && (!byDigest || wild(digest, runs))
 }
 
 // Excludes reports whether the pattern means exactly ref as it is written. An
@@ -189,29 +201,6 @@ func withoutTag(s string) (string, bool) {
 	return s[:i], true
 }
 
-// wild matches the whole of s: "*" is any run, "?" one character. It remembers
-// the latest star alone, and so takes time at most proportional to the product
-// of the lengths.
-func wild(pattern, s string) bool {
-	p, n, retry, mark := 0, 0, -1, 0
-	for n < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			p++
-			retry, mark = p, n
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[n]):
-			p++
-			n++
-		case retry >= 0:
-			mark++
-			p, n = retry, mark
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
-}
-
 // include returns what an entry covers.
 func (c *compiler) include(path string, e *entry) []policy.ImagePattern {
 	patterns := c.patterns(path+".imageReferences", e.ImageReferences)
@@ -221,7 +210,7 @@ func (c *compiler) include(path string, e *entry) []policy.ImagePattern {
 		}
 	}
 	if len(e.ImageReferences) == 0 && e.Image == "" {
-		c.missing(path+".imageReferences", "expected at least one pattern, got none: the entry would protect nothing")
+		c.Missing(path+".imageReferences", "expected at least one pattern, got none: the entry would protect nothing")
 	}
 	return patterns
 }
@@ -231,21 +220,39 @@ func (c *compiler) include(path string, e *entry) []policy.ImagePattern {
 func (c *compiler) exclude(path string, e *entry) []policy.ImagePattern {
 	path += ".skipImageReferences"
 	patterns := c.patterns(path, e.SkipImageReferences)
+	skipped := make(map[string]bool, len(patterns))
 	for i, pattern := range patterns {
-		if strings.Trim(pattern.String(), "*") == "" {
-			c.errorf(at(path, i), "expected a part of the images, got all of them: the entry would cover nothing")
+		skipped[pattern.String()] = true
+		if strings.Trim(pattern.String(), wildcardsAndSeparators) == "" {
+			c.Errorf(dialect.At(path, i), "expected a part of the images, got a pattern that names none: the entry would cover nothing")
+			return patterns
 		}
+	}
+	covered := e.references()
+	if len(covered) > 0 && !slices.ContainsFunc(covered, func(text string) bool { return !skipped[text] }) {
+		c.Errorf(path, "expected a part of the images, got each pattern of imageReferences: the entry would cover nothing")
 	}
 	return patterns
 }
 
+// wildcardsAndSeparators make patterns that name no image, such as "*/*:?*".
+const wildcardsAndSeparators = "*?/.:@"
+
+// references are the patterns of an entry in both forms.
+func (e *entry) references() []string {
+	if e.Image == "" {
+		return e.ImageReferences
+	}
+	return append(slices.Clone(e.ImageReferences), e.Image)
+}
+
 func (c *compiler) patterns(path string, list []string) []policy.ImagePattern {
-	if !c.most(path, len(list), maxPatterns) {
+	if !c.AtMost(path, len(list), maxPatterns) {
 		return nil
 	}
 	var patterns []policy.ImagePattern
 	for i, text := range list {
-		if pattern, ok := c.pattern(at(path, i), text); ok {
+		if pattern, ok := c.pattern(dialect.At(path, i), text); ok {
 			patterns = append(patterns, pattern)
 		}
 	}
@@ -253,12 +260,31 @@ func (c *compiler) patterns(path string, list []string) []policy.ImagePattern {
 }
 
 func (c *compiler) pattern(path, text string) (imagePattern, bool) {
-	if text == "" && c.partial {
+	if text == "" && c.Partial || !c.spend(path, len(text)) {
 		return imagePattern{}, false
 	}
 	pattern, err := newImagePattern(c.options.Parser, text)
 	if err != nil {
-		c.errorf(path, "%w", err)
+		c.Errorf(path, "%w", err)
 	}
 	return pattern, err == nil
+}
+
+// spend counts a pattern of the document, and reports whether it keeps the
+// bounds; the first that does not is an error.
+func (c *compiler) spend(path string, length int) bool {
+	before := c.allPatterns <= maxAllPatterns && c.allPatternBytes <= maxAllPatternBytes
+	c.allPatterns++
+	c.allPatternBytes += length
+	switch {
+	case !before:
+		return false
+	case c.allPatterns > maxAllPatterns:
+		c.Errorf(path, "expected at most %d patterns in a policy, got more", maxAllPatterns)
+		return false
+	case c.allPatternBytes > maxAllPatternBytes:
+		c.Errorf(path, "expected the patterns of a policy to have at most %d bytes together, got more", maxAllPatternBytes)
+		return false
+	}
+	return true
 }

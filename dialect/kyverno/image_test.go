@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/bonafide-dev/bonafide/dialect/kyverno"
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/policy"
@@ -57,7 +59,14 @@ func TestIncludes(t *testing.T) {
 		"R12Untagged":                       {"a pattern without tag means every tag", "ghcr.io/acme/app", "ghcr.io/acme/app:v1", true},
 		"R12DigestForm":                     {"the digest form", "ghcr.io/acme/app@sha256:a*", "ghcr.io/acme/app:v1@" + hex, true},
 		"R12TagThatMayBeTheDigest":          {"a tag may resolve to the pattern's digest", "ghcr.io/acme/app@" + hex, "ghcr.io/acme/app:v1", true},
-		"OtherTagBesideDigest":              {"another tag is not the pattern's", "ghcr.io/acme/app:v1", "ghcr.io/acme/app:v2@" + hex, false},
+		"R13OtherTagBesideDigest":           {"a made-up tag takes nothing out", "ghcr.io/acme/app:v1", "ghcr.io/acme/app:v2@" + hex, true},
+		"R13AnyTagBesideDigest":             {"a made-up tag takes nothing out", "ghcr.io/acme/app:v*", "ghcr.io/acme/app:anything@" + hex, true},
+		"R13OtherTagBesideThePatternsOwn":   {"the digest alone decides", "ghcr.io/acme/app:v1@" + hex, "ghcr.io/acme/app:v2@" + hex, true},
+		"R13NoTagBesideThePatternsOwn":      {"the digest alone decides", "ghcr.io/acme/app:v1@" + hex, "ghcr.io/acme/app@" + hex, true},
+		"OtherDigestBesideTag":              {"another digest is not the pattern's", "ghcr.io/acme/app:v1@sha256:b*", "ghcr.io/acme/app:v1@" + hex, false},
+		"OtherRepositoryByDigest":           {"the tag alone counts as matched", "ghcr.io/acme/app:v*", "ghcr.io/acme/other:v1@" + hex, false},
+		"PartOfARepositoryByDigest":         {"the whole name before it", "ghcr.io/acme/app:v*", "ghcr.io/acme/app-2@" + hex, false},
+		"StarInPlaceOfATag":                 {"a pattern without colon names no tag", "*nginx*", "ghcr.io/acme/redis:v1@" + hex, false},
 		"R11AliasInTheImage":                {"an alias is the registry", "docker.io/acme/*", "index.docker.io/acme/app", true},
 		"R11AliasInThePattern":              {"also in the pattern", "index.docker.io/acme/*", "acme/app", true},
 		"R11AliasUnderAStar":                {"also where a star means it", "*.docker.io/acme/*", "acme/app", true},
@@ -115,6 +124,40 @@ func TestExcludes(t *testing.T) {
 	}
 }
 
+// TestR1PatternsOfADocument: aliases make many patterns of a small file, each of
+// which is matched for each image.
+func TestR1PatternsOfADocument(t *testing.T) {
+	const most, mostBytes, longest = 10_000, 128 << 10, 1024
+	repeated := func(count, length, entries int) string {
+		list := strings.Repeat("'*"+strings.Repeat("a", length-1)+"', ", count)
+		text := []string{entryOf("imageReferences: &p [" + strings.TrimSuffix(list, ", ") + "]")}
+		for range entries - 1 {
+			text = append(text, entryOf("imageReferences: *p"))
+		}
+		return clusterPolicy("validationFailureAction: Enforce", text...)
+	}
+	const references = "].imageReferences"
+	const entries = "spec.rules[0].verifyImages["
+	cases := map[string]struct {
+		reason, text string
+		want         []string
+	}{
+		"AsMany":    {"the most that load", repeated(1000, 2, most/1000), nil},
+		"TooMany":   {"one entry more, reported once", repeated(1000, 2, most/1000+2), []string{entries + "10" + references + "[0]"}},
+		"AsLong":    {"the longest together", repeated(mostBytes/longest/2, longest, 2), nil},
+		"TooLong":   {"longer together", repeated(mostBytes/longest/2, longest, 4), []string{entries + "2" + references + "[0]"}},
+		"OneOfThem": {"longer than any reference", repeated(1, longest+1, 1), []string{entries + "0" + references + "[0]"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := compile(t, "p.yaml", c.text, fakeSigners{}, kyverno.Options{})
+			if diff := cmp.Diff(c.want, paths(t, err)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s\n%v", c.reason, diff, err)
+			}
+		})
+	}
+}
+
 // TestR11AliasesAreDockerHub: what a host with a star is taken to mean is what
 // references are taken to mean.
 func TestR11AliasesAreDockerHub(t *testing.T) {
@@ -140,7 +183,7 @@ func FuzzImagePattern(f *testing.F) {
 			return
 		}
 		policies, err := compile(t, "f.yaml", clusterPolicy("validationFailureAction: Enforce",
-			entryOf("imageReferences: ['"+text+"']\n  skipImageReferences: ['"+text+"']")), fakeSigners{}, kyverno.Options{})
+			entryOf("imageReferences: ['"+text+"', '*']\n  skipImageReferences: ['"+text+"']")), fakeSigners{}, kyverno.Options{})
 		if err != nil {
 			return
 		}

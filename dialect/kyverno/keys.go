@@ -53,7 +53,7 @@ func (s *signing) signers(keys []publicKey, spec dialect.KeySpec, path string) [
 		spec.PEM = key.pem
 		made, err := s.key(spec)
 		if err != nil {
-			s.specError(err, map[string]string{
+			s.Refused(err, map[string]string{
 				dialect.FieldKey: key.path, dialect.FieldHash: path + ".signatureAlgorithm",
 				dialect.FieldTransparencyLog: path + ".rekor", dialect.FieldAnnotations: path,
 			}, key.path)
@@ -76,30 +76,18 @@ func (s *signing) key(spec dialect.KeySpec) (policy.Signer, error) {
 	return made, err
 }
 
-// specError reports an error of the signers at the field that it is about.
-func (c *compiler) specError(err error, fields map[string]string, otherwise string) {
-	path := otherwise
-	var spec *dialect.SpecError
-	if errors.As(err, &spec) {
-		if p, known := fields[spec.Field]; known {
-			path = p
-		}
-	}
-	c.errorf(path, "%w", err)
-}
-
 // log says whether the transparency log is ignored.
 func (s *signing) log(path string, k *keys) bool {
 	switch r := k.Rekor; {
 	case r == nil:
 		return false
 	case r.IgnoreTlog:
-		s.weaker(path+".rekor.ignoreTlog", "true accepts signatures that no transparency log has seen: use of a stolen key leaves no trace")
+		s.Weaker(path+".rekor.ignoreTlog", "true accepts signatures that no transparency log has seen: use of a stolen key leaves no trace")
 		return true
 	case r.PubKey != "":
 		s.refuse(path+".rekor.pubkey", "the keys of logs come from the trusted root that the operator names")
 	case r.URL != "":
-		s.note(path+".rekor.url", "not contacted: entries come with signatures and are verified by the trusted root")
+		s.Note(path+".rekor.url", "not contacted: entries come with signatures and are verified by the trusted root")
 	}
 	return false
 }
@@ -123,7 +111,7 @@ func (s *signing) hash(path string, e *attestor) string {
 
 // publicKeys returns an attestor's keys, each block on its own.
 func (s *signing) publicKeys(path string, k *keys) ([]publicKey, bool) {
-	one := s.exactlyOne(path, field{"publicKeys", k.PublicKeys != ""}, field{"secret", k.Secret != nil}, field{"kms", k.KMS.set})
+	one := s.ExactlyOne(path, dialect.Given("publicKeys", k.PublicKeys != ""), dialect.Given("secret", k.Secret != nil), dialect.Given("kms", k.KMS.set))
 	switch {
 	case !one || k.KMS.set: // refused already
 		return nil, false
@@ -157,12 +145,12 @@ func (s *signing) secretKey(path, namespace, name string) ([]publicKey, bool) {
 	case !known || !alsoKnown:
 		return nil, false
 	case namespace == "" && s.namespaced:
-		namespace = s.document.Namespace
+		namespace = s.Document.Namespace
 	case namespace == "":
-		s.missing(path, "expected a Secret with its namespace, got one without")
+		s.Missing(path, "expected a Secret with its namespace, got one without")
 		return nil, false
-	case s.namespaced && namespace != s.document.Namespace:
-		s.errorf(path, "expected a Secret of %q: a %s names only Secrets of its own namespace; got one of %q", s.document.Namespace, namespacedKind, clip(namespace))
+	case s.namespaced && namespace != s.Document.Namespace:
+		s.Errorf(path, "expected a Secret of %q: a %s names only Secrets of its own namespace; got one of %q", s.Document.Namespace, namespacedKind, dialect.Clip(namespace))
 		return nil, false
 	}
 	object, found := s.object(path, "Secret", namespace, name)
@@ -171,7 +159,7 @@ func (s *signing) secretKey(path, namespace, name string) ([]publicKey, bool) {
 	}
 	content, found := object.Data[keyEntry]
 	if !found {
-		s.errorf(path, "expected an entry %q in Secret %q, got none", keyEntry, clip(namespace+"/"+name))
+		s.Errorf(path, "expected an entry %q in Secret %q, got none", keyEntry, dialect.Clip(namespace+"/"+name))
 		return nil, false
 	}
 	return s.blocks(path, content)
@@ -181,14 +169,14 @@ func (s *signing) secretKey(path, namespace, name string) ([]publicKey, bool) {
 // YAML was pasted into a ConfigMap.
 func (s *signing) blocks(path string, text []byte) ([]publicKey, bool) {
 	if len(text) > maxMaterialBytes {
-		s.errorf(path, "expected at most %d bytes, got %d", maxMaterialBytes, len(text))
+		s.Errorf(path, "expected at most %d bytes, got %d", maxMaterialBytes, len(text))
 		return nil, false
 	}
 	rest := trimLines(text)
 	var keys []publicKey
 	for len(bytes.TrimSpace(rest)) > 0 {
 		if len(keys) == maxLeaves {
-			s.errorf(path, "expected at most %d keys, got more", maxLeaves)
+			s.Errorf(path, "expected at most %d keys, got more", maxLeaves)
 			return nil, false
 		}
 		block, after := pem.Decode(rest)
@@ -201,7 +189,7 @@ func (s *signing) blocks(path string, text []byte) ([]publicKey, bool) {
 		rest = after
 	}
 	if len(keys) == 0 {
-		s.errorf(path, "expected a public key, got none")
+		s.Errorf(path, "expected a public key, got none")
 	}
 	return keys, len(keys) > 0
 }
@@ -221,10 +209,10 @@ func (s *signing) legacyKey(path, text string) []policy.Signature {
 		return nil
 	}
 	if s.kind == notaryType {
-		s.errorf(path, "expected none beside type Notary, which signs with certificates")
+		s.Errorf(path, "expected none beside type Notary, which signs with certificates")
 		return nil
 	}
-	s.weaker(path, "this form never asked for a transparency log: use of a stolen key leaves no trace")
+	s.Weaker(path, "this form never asked for a transparency log: use of a stolen key leaves no trace")
 	keys, found := s.inlineKeys(path, text)
 	if !found {
 		return nil

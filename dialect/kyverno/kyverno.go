@@ -59,34 +59,29 @@ func (*Dialect) Kinds() []dialect.Kind {
 // entry of each rule, and as many again for the workloads that make Pods. The
 // Notes of the document are on the first.
 func (d *Dialect) Policies(document dialect.Document, material dialect.Material) ([]policy.Policy, error) {
-	c := compiler{Dialect: d, document: document, material: material}
+	c := compiler{Dialect: d, Report: dialect.Report{Document: document}, material: material}
 	c.namespaced = document.Kind.Kind == namespacedKind
-	decoded := document.Decode(&c.read)
-	// A field that could not be read is reported once, not again as missing.
-	c.partial = decoded != nil
-	c.failed = append(c.failed, dialect.ErrorsOf(decoded, document.File)...)
+	c.Decode(&c.read)
 	compiled := c.policies()
-	if err := c.failed.Err(); err != nil {
+	if err := c.Errors.Err(); err != nil {
 		return nil, err
 	}
 	if len(compiled) > 0 {
-		compiled[0].Notes = c.notes
+		compiled[0].Notes = c.Notes
 	}
 	return compiled, nil
 }
 
-// compiler compiles one document. Its methods collect errors rather than stop
-// at the first; what they return counts only if there are none.
+// compiler compiles one document.
 type compiler struct {
 	*Dialect
-	document   dialect.Document
+	dialect.Report
+
 	material   dialect.Material
 	namespaced bool
 	read       policyDocument
-	partial    bool // the document did not decode entirely
 
-	failed dialect.Errors
-	notes  []policy.Note
+	allPatterns, allPatternBytes int // of images, so far
 }
 
 // Bounds of what a policy may hold: each policy that comes of it is looked at
@@ -107,20 +102,20 @@ func (c *compiler) policies() []policy.Policy {
 	c.settings()
 	rules := c.read.Spec.Rules
 	if len(rules) == 0 {
-		c.missing("spec.rules", "expected at least one rule, got none")
+		c.Missing("spec.rules", "expected at least one rule, got none")
 	}
-	if !c.most("spec.rules", len(rules), maxRules) {
+	if !c.AtMost("spec.rules", len(rules), maxRules) {
 		return nil
 	}
 	generated := c.autogen()
 	var compiled []policy.Policy
 	names := make(map[string]string, len(rules))
 	for i := range rules {
-		path := at("spec.rules", i)
+		path := dialect.At("spec.rules", i)
 		c.ruleName(path+".name", rules[i].Name, names)
 		compiled = append(compiled, c.rule(path, &rules[i], generated)...)
 	}
-	c.most("spec.rules", len(compiled), maxPolicies)
+	c.AtMost("spec.rules", len(compiled), maxPolicies)
 	return compiled
 }
 
@@ -138,16 +133,16 @@ const (
 )
 
 func (c *compiler) metadata() {
-	if len(c.document.Name) > maxObjectName || !objectName.MatchString(c.document.Name) {
-		c.errorf("metadata.name", "expected at most %d lower-case letters, digits, '-' and '.', got %q", maxObjectName, clip(c.document.Name))
+	if len(c.Document.Name) > maxObjectName || !objectName.MatchString(c.Document.Name) {
+		c.Errorf("metadata.name", "expected at most %d lower-case letters, digits, '-' and '.', got %q", maxObjectName, dialect.Clip(c.Document.Name))
 	}
-	switch namespace := c.document.Namespace; {
+	switch namespace := c.Document.Namespace; {
 	case !c.namespaced && namespace != "":
-		c.errorf("metadata.namespace", "expected none: a %s applies to the whole cluster", clusterKind)
+		c.Errorf("metadata.namespace", "expected none: a %s applies to the whole cluster", clusterKind)
 	case c.namespaced && namespace == "":
-		c.missing("metadata.namespace", "expected the namespace that the policy is for, got none")
+		c.Missing("metadata.namespace", "expected the namespace that the policy is for, got none")
 	case c.namespaced && !isNamespace(namespace):
-		c.errorf("metadata.namespace", "expected the name of a namespace, got %q", clip(namespace))
+		c.Errorf("metadata.namespace", "expected the name of a namespace, got %q", dialect.Clip(namespace))
 	}
 	c.choice("metadata.annotations["+`"`+annotationOptOut+`"`+"]", c.read.Metadata.Annotations[annotationOptOut], "true", "false")
 }
@@ -157,11 +152,11 @@ func isNamespace(s string) bool { return len(s) <= maxLabelName && namespaceName
 func (c *compiler) ruleName(path, name string, names map[string]string) {
 	switch other, twice := names[name]; {
 	case name == "":
-		c.missing(path, "expected a name, got none")
+		c.Missing(path, "expected a name, got none")
 	case len(name) > maxLabelName:
-		c.errorf(path, "expected at most %d characters, got %d", maxLabelName, len(name))
+		c.Errorf(path, "expected at most %d characters, got %d", maxLabelName, len(name))
 	case twice:
-		c.errorf(path, "expected each name once, got %q again: it is %s", clip(name), other)
+		c.Errorf(path, "expected each name once, got %q again: it is %s", dialect.Clip(name), other)
 	default:
 		names[name] = path
 	}
@@ -175,7 +170,7 @@ func (c *compiler) settings() {
 	if w := s.WebhookConfiguration; w != nil {
 		c.failurePolicy("spec.webhookConfiguration.failurePolicy", w.FailurePolicy)
 		if w.FailurePolicy != "" && s.FailurePolicy != "" {
-			c.errorf("spec.webhookConfiguration.failurePolicy", "expected it or spec.failurePolicy, got both")
+			c.Errorf("spec.webhookConfiguration.failurePolicy", "expected it or spec.failurePolicy, got both")
 		}
 	}
 	if s.Admission != nil && !*s.Admission {
@@ -188,6 +183,6 @@ func (c *compiler) settings() {
 
 func (c *compiler) failurePolicy(path, word string) {
 	if c.choice(path, word, "Fail", "Ignore") == 1 {
-		c.note(path, "Ignore is not followed: what could not be decided is denied")
+		c.Note(path, "Ignore is not followed: what could not be decided is denied")
 	}
 }

@@ -6,14 +6,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/dialect/internal/dialecttest"
 	"github.com/bonafide-dev/bonafide/dialect/kyverno"
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
@@ -79,54 +76,11 @@ func compile(tb testing.TB, name, text string, signers dialect.Signers, o kyvern
 	return policies, failed.Err()
 }
 
-// TestCorpus compiles every file of testdata and compares what came of it with
-// the text beside it: the policies of valid files, the errors of invalid ones.
 func TestCorpus(t *testing.T) {
-	for _, folder := range []string{"valid", "invalid"} {
-		entries, err := os.ReadDir(filepath.Join("testdata", folder))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, entry := range entries {
-			name, is := strings.CutSuffix(entry.Name(), ".yaml")
-			if !is {
-				continue
-			}
-			t.Run(folder+"/"+name, func(t *testing.T) {
-				text, err := os.ReadFile(filepath.Join("testdata", folder, entry.Name()))
-				if err != nil {
-					t.Fatal(err)
-				}
-				policies, err := compile(t, entry.Name(), string(text), fakeSigners{}, kyverno.Options{})
-				got := describe(policies)
-				if folder == "invalid" {
-					if err == nil {
-						t.Fatalf("expected errors, got the policies\n%s", got)
-					}
-					got = err.Error() + "\n"
-				} else if err != nil {
-					t.Fatalf("expected policies, got the errors\n%v", err)
-				}
-				golden(t, filepath.Join("testdata", folder, name+".txt"), got)
-			})
-		}
-	}
-}
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("run the test with -update to write it: %v", err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
-	}
+	dialecttest.Corpus(t, *update, func(t *testing.T, name, text string) (string, error) {
+		policies, err := compile(t, name, text, fakeSigners{}, kyverno.Options{})
+		return describe(policies), err
+	})
 }
 
 // describe writes policies as text for people to review.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
@@ -66,7 +67,7 @@ func (c *compiler) autogenKinds() []string {
 		kind = strings.TrimSpace(kind)
 		switch {
 		case !slices.Contains(controllers(), kind):
-			c.near(path, kind, controllers(), "expected none or a list of %s, got %q", either(controllers()), clip(kind))
+			c.Near(path, kind, controllers(), "expected none or a list of %s, got %q", dialect.Either(controllers()), dialect.Clip(kind))
 		case !slices.Contains(named, kind):
 			named = append(named, kind)
 		}
@@ -106,24 +107,25 @@ func (m *matchResources) each() []*resources {
 func (c *compiler) rule(path string, r *rule, generated []variant) []policy.Policy {
 	if len(r.VerifyImages) == 0 {
 		if !r.Validate.set && !r.Mutate.set && !r.Generate.set { // else it is refused already
-			c.missing(path+".verifyImages", "expected at least one entry, got none")
+			c.Missing(path+".verifyImages", "expected at least one entry, got none")
 		}
 		return nil
 	}
-	if !c.most(path+".verifyImages", len(r.VerifyImages), maxEntries) {
+	if !c.AtMost(path+".verifyImages", len(r.VerifyImages), maxEntries) {
 		return nil
 	}
 	variables := c.context(path+".context", r.Context)
 	modes := c.modes(path, r)
 	match, exclude := c.match(path+".match", r.Match), c.exclusion(path+".exclude", r.Exclude)
 	c.optOut(path, match, exclude, modes)
+	c.coversSomething(path, match, exclude)
 	entries := make([]policy.Policy, len(r.VerifyImages))
 	for i := range r.VerifyImages {
-		here := at(path+".verifyImages", i)
+		here := dialect.At(path+".verifyImages", i)
 		entries[i] = c.entry(here, &r.VerifyImages[i], variables, modes)
 		entries[i].Origin = policy.Origin{
-			Dialect: Name, Kind: c.document.Kind.Kind, Namespace: c.document.Namespace, Name: c.document.Name,
-			Rule: r.Name, Entry: at("verifyImages", i), File: c.document.Place(),
+			Dialect: Name, Kind: c.Document.Kind.Kind, Namespace: c.Document.Namespace, Name: c.Document.Name,
+			Rule: r.Name, Entry: dialect.At("verifyImages", i), File: c.Document.Place(),
 		}
 	}
 	variants := []variant{{}}
@@ -148,7 +150,7 @@ func (c *compiler) rule(path string, r *rule, generated []variant) []policy.Poli
 // ownNamespace is what a namespaced policy is confined to.
 func (c *compiler) ownNamespace() string {
 	if c.namespaced {
-		return c.document.Namespace
+		return c.Document.Namespace
 	}
 	return ""
 }

@@ -1,14 +1,13 @@
 package kyverno_test
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/dialect/internal/dialecttest"
 	"github.com/bonafide-dev/bonafide/dialect/kyverno"
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/policy"
@@ -62,6 +61,9 @@ func annotated(document, annotation string) string {
 	return strings.Replace(document, "  name: p\n", "  name: p\n  annotations:\n    "+annotation+"\n", 1)
 }
 
+// podsAndJobs is a rule for which no others are made.
+const podsAndJobs = "match: {any: [{resources: {kinds: [Pod, Job]}}]}"
+
 const image = "imageReferences: ['*']"
 
 // load compiles a document that must be valid.
@@ -74,23 +76,10 @@ func load(t *testing.T, text string) []policy.Policy {
 	return policies
 }
 
-// paths returns the fields that the errors are about.
+// paths returns the fields that the errors are about, sorted.
 func paths(t *testing.T, err error) []string {
 	t.Helper()
-	if err == nil {
-		return nil
-	}
-	var all dialect.Errors
-	if !errors.As(err, &all) {
-		t.Fatalf("expected dialect.Errors, got %T: %v", err, err)
-	}
-	found := []string{}
-	for _, e := range all {
-		if e.Line == 0 || e.File == "" {
-			t.Errorf("expected an error with file and line, got %v", e)
-		}
-		found = append(found, e.Path)
-	}
+	found := dialecttest.Paths(t, err)
 	slices.Sort(found)
 	return found
 }
@@ -138,6 +127,45 @@ func TestRefused(t *testing.T) {
 			[]string{"spec.rules[0].verifyImages[0].attestors"}},
 		"R48SkipsEverything": {"so does one that skips everything", clusterPolicy(enforce, entryOf(image+"\n  skipImageReferences: ['*']")),
 			[]string{"spec.rules[0].verifyImages[0].skipImageReferences[0]"}},
+		"R48SkipsEachForm": {"or everything of the form that images have", clusterPolicy(enforce, entryOf(image+"\n  skipImageReferences: ['quay.io/a/*', '*/*', '?*', '*.*', '*@*', '*:?*']")),
+			[]string{"spec.rules[0].verifyImages[0].skipImageReferences[1]"}},
+		"R48SkipsWhatItCovers": {"each of its patterns", clusterPolicy(enforce, entryOf("imageReferences: ['quay.io/*']\n  image: 'a/*'\n  skipImageReferences: ['a/*', 'quay.io/*']")),
+			[]string{"spec.rules[0].verifyImages[0].skipImageReferences"}},
+		"SkipsAPart": {"one of its patterns", clusterPolicy(enforce, entryOf("imageReferences: ['quay.io/*', 'a/*']\n  skipImageReferences: ['a/*']")), nil},
+		"R16ExcludedPodsEverywhere": {"a wildcard limits nothing", rule(podsAndJobs + "\nexclude: {any: [{resources: {kinds: [Pod], namespaces: ['*']}}]}"),
+			[]string{"spec.rules[0].exclude.any[0].resources.kinds"}},
+		"R16ExcludedPodsOfAnyName": {"in whatever form", rule(podsAndJobs + "\nexclude: {all: [{resources: {kinds: [Pod], namespaces: [a, '?*']}}, {resources: {namespaces: ['?', b]}}]}"),
+			[]string{"spec.rules[0].exclude.all[0].resources.kinds"}},
+		"R48ExcludesEveryNamespace": {"the rule would cover nothing", rule(pods + "\nexclude: {any: [{resources: {namespaces: [a, '*']}}]}"),
+			[]string{"spec.rules[0].exclude.any[0].resources"}},
+		"R48ExcludesBothOperations": {"the rule would cover nothing", rule(pods + "\nexclude: {any: [{resources: {operations: [CREATE, UPDATE]}}]}"),
+			[]string{"spec.rules[0].exclude.any[0].resources"}},
+		"R48ExcludesOneOperationEach": {"together they are both", rule(pods + "\nexclude: {any: [{resources: {operations: [CREATE]}}, {resources: {operations: [UPDATE]}}]}"),
+			[]string{"spec.rules[0].exclude"}},
+		"R48ExcludesTheOperationOfMatch": {"no other is selected", rule("match: {any: [{resources: {kinds: [Pod], operations: [CREATE]}}]}\nexclude: {any: [{resources: {operations: [CREATE]}}]}"),
+			[]string{"spec.rules[0].exclude.any[0].resources"}},
+		"R48ExcludesTheNamespacesOfMatch": {"no other is selected", rule("match: {any: [{resources: {kinds: [Pod], namespaces: [a, 'b*', b1]}}]}\nexclude: {any: [{resources: {namespaces: ['?', 'b*']}}]}"),
+			[]string{"spec.rules[0].exclude.any[0].resources"}},
+		"R48ExcludesItsKinds": {"an author's choice or not", strings.Replace(rule(pods+"\nexclude: {any: [{resources: {kinds: [Pod]}}]}"), "Enforce", "Audit", 1),
+			[]string{"spec.rules[0].exclude.any[0].resources"}},
+		"R48ExcludesItsKindsOfOneNamespace": {"a namespaced policy too", namespaced(enforce, ruleOf(pods+"\nexclude: {any: [{resources: {kinds: [Pod]}}]}", entryOf(image))),
+			[]string{"spec.rules[0].exclude.any[0].resources"}},
+		"ExcludesAllOfTwo":        {"all filters together", rule(pods + "\nexclude: {all: [{resources: {namespaces: ['*']}}, {resources: {namespaces: [a]}}]}"), nil},
+		"ExcludesDeletion":        {"admission decides no deletion", rule(pods + "\nexclude: {any: [{resources: {operations: [DELETE, CONNECT]}}]}"), nil},
+		"ExcludesSomeNamespaces":  {"one of match stays", rule("match: {any: [{resources: {kinds: [Pod], namespaces: [a, b]}}]}\nexclude: {any: [{resources: {namespaces: [a]}}]}"), nil},
+		"ExcludesShorterNames":    {"the others stay", rule("match: {any: [{resources: {kinds: [Pod], namespaces: ['b*']}}]}\nexclude: {any: [{resources: {namespaces: ['b?']}}]}"), nil},
+		"ExcludesOtherKinds":      {"Pods stay", rule(podsAndJobs + "\nexclude: {any: [{resources: {kinds: [Job]}}]}"), nil},
+		"ExcludesOfOneFilter":     {"the other stays", rule("match: {any: [{resources: {kinds: [Pod], namespaces: [a]}}, {resources: {kinds: [Pod], namespaces: [b]}}]}\nexclude: {any: [{resources: {namespaces: [a]}}]}"), nil},
+		"R48NamespacesThatDiffer": {"nothing is in both", rule("match: {all: [{resources: {kinds: [Pod], namespaces: [a]}}, {resources: {kinds: [Pod], namespaces: [b, 'c*']}}]}"), []string{"spec.rules[0].match.all"}},
+		"R48OperationsThatDiffer": {"nothing is both", rule("match: {all: [{resources: {kinds: [Pod], operations: [CREATE]}}, {resources: {kinds: [Pod], operations: [UPDATE]}}]}"), []string{"spec.rules[0].match.all"}},
+		"R48KindsThatDiffer":      {"nothing is both", strings.Replace(rule("match: {all: [{resources: {kinds: [Pod]}}, {resources: {kinds: [Job]}}]}"), "Enforce", "Audit", 1), []string{"spec.rules[0].match.all"}},
+		"NamespacesThatMeet":      {"by a pattern", rule("match: {all: [{resources: {kinds: [Pod], namespaces: [a, b1]}}, {resources: {kinds: [Pod], namespaces: ['b*']}}]}"), nil},
+		"R19AnnotationsInAnotherCase": {"which Kubernetes would drop", strings.Replace(annotated(rule("match: {any: [{resources: {kinds: [Deployment]}}]}"), optOut), "annotations:", "Annotations:", 1),
+			[]string{"metadata.Annotations", "spec.rules[0].match.any[0].resources.kinds"}},
+		"R19UnknownMetadata":      {"as Kubernetes' validation says", strings.Replace(clusterPolicy(enforce, entryOf(image)), "  name: p\n", "  name: p\n  anotations: {a: b}\n", 1), []string{"metadata.anotations"}},
+		"R19AnnotationsOfANumber": {"annotations are strings", annotated(clusterPolicy(enforce, entryOf(image)), "a: 1"), []string{"metadata.annotations"}},
+		"MetadataOfAnAPIServer": {"which has no effect", strings.Replace(clusterPolicy(enforce, entryOf(image)), "  name: p\n",
+			"  name: p\n  annotations:\n  labels: {a: b}\n  creationTimestamp: null\n  uid: a\n  generation: 1\n  resourceVersion: '1'\n  managedFields: [{manager: a}]\n  ownerReferences: []\n  finalizers: [a]\n", 1), nil},
 		"R23AttestationByNobody": {"statements that nobody signs prove nothing", clusterPolicy(enforce, entryOf(image+"\n  attestors: []\n  attestations: [{type: a}]")),
 			[]string{"spec.rules[0].verifyImages[0].attestations[0].attestors"}},
 		"AuditPins": {"Kyverno refuses it too", clusterPolicy("validationFailureAction: Audit", entryOf(image+"\n  mutateDigest: true")),
@@ -182,6 +210,10 @@ func TestNotes(t *testing.T) {
 		"R25IgnoreTlog":        {"the log is ignored", "validationFailureAction: Enforce", image + "\n  attestors:\n  - entries:\n    - keys:\n        rekor: {ignoreTlog: true}\n        publicKeys: |\n" + indent(publicKey, 10), at + ".attestors[0].entries[0].keys.rekor.ignoreTlog", true},
 		"R7InsecureRegistry":   {"a policy does not weaken TLS", "validationFailureAction: Enforce", image + "\n  imageRegistryCredentials: {allowInsecureRegistry: true}", at + ".imageRegistryCredentials.allowInsecureRegistry", false},
 		"R19DefaultIsAudit":    {"nothing said is Audit", "background: false", image, at + ".failureAction", true},
+		"R19AuditOfSpec":       {"the field that says it", "validationFailureAction: audit", image, "spec.validationFailureAction", true},
+		"R19AuditOfAnEntry":    {"the field that says it", "validationFailureAction: Enforce", image + "\n  failureAction: Audit", at + ".failureAction", true},
+		"R19AuditOfAnOverride": {"the field that says it", "validationFailureAction: Enforce\nvalidationFailureActionOverrides: [{action: Audit, namespaces: [a]}]", image, "spec.validationFailureActionOverrides", true},
+		"R19AuditButOverrides": {"the field that says it", "validationFailureAction: Audit\nvalidationFailureActionOverrides: [{action: Enforce, namespaces: [a]}]", image, "spec.validationFailureAction", true},
 		"R19TagsStay":          {"tags move", "validationFailureAction: Enforce", image + "\n  mutateDigest: false\n  verifyDigest: false", at + ".mutateDigest", true},
 		"R41IgnoreIsNotDone":   {"what could not be decided is denied", "failurePolicy: Ignore", image, "spec.failurePolicy", false},
 		"DigestsInsistedOn":    {"pins instead", "validationFailureAction: Enforce", image + "\n  mutateDigest: false", at + ".mutateDigest", false},
@@ -197,6 +229,18 @@ func TestNotes(t *testing.T) {
 				t.Errorf("%s: got %+v, want weakening %t", c.reason, n, c.weakening)
 			}
 		})
+	}
+}
+
+// TestR19AuditOfALaterEntry: the note is about the entry that says it, and what
+// several rules leave to the policy is noted once.
+func TestR19AuditOfALaterEntry(t *testing.T) {
+	policies := load(t, clusterPolicy("validationFailureAction: Enforce", entryOf(image), entryOf(image+"\n  failureAction: Audit")))
+	noteAt(t, policies, "spec.rules[0].verifyImages[1].failureAction")
+	rule := ruleOf(pods, entryOf(image))
+	policies = load(t, ruled("validationFailureAction: Audit", rule, strings.Replace(rule, "name: signed", "name: again", 1)))
+	if len(policies[0].Notes) != 1 {
+		t.Errorf("expected one note for both rules, got %v", policies[0].Notes)
 	}
 }
 
@@ -308,6 +352,8 @@ func TestMatch(t *testing.T) {
 		"MixedKinds":              {"the kinds that are named", rule("match: {any: [{resources: {kinds: [Pod, Job]}}]}"), policy.Request{Kind: "Job"}, []string{own}, nil},
 		"KindForms":               {"group, version and wildcards", rule("match: {any: [{resources: {kinds: ['*/Pod', apps/v1beta1/Deploy*]}}]}"), policy.Request{Kind: "Deployment"}, []string{own}, nil},
 		"KindFormsPod":            {"group, version and wildcards", rule("match: {any: [{resources: {kinds: ['*/Pod', apps/v1beta1/Deploy*]}}]}"), policy.Request{Kind: "Pod"}, []string{own}, nil},
+		"R16NoKindOfDeployments": {"it may be one", annotated(rule("match: {any: [{resources: {kinds: [Deployment]}}]}"), `bonafide.dev/allow-author-opt-out: "true"`),
+			policy.Request{Namespace: in("prod")}, []string{own}, nil},
 		"NoPodsHaveNoAutogen": {"a rule that leaves Pods out", annotated(rule("match: {any: [{resources: {kinds: [Deployment]}}]}"), `bonafide.dev/allow-author-opt-out: "true"`),
 			policy.Request{Kind: "Deployment"}, []string{own}, nil},
 		"Namespace":              {"a name", inProd, policy.Request{Kind: "Pod", Namespace: in("prod")}, []string{own}, nil},

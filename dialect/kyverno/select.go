@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
@@ -55,7 +56,7 @@ func kindsOf(pattern string, exact bool) []string {
 // match reads a rule's match.
 func (c *compiler) match(path string, m *matchResources) block {
 	if m == nil {
-		c.missing(path, "expected the kinds that the rule is for, got none")
+		c.Missing(path, "expected the kinds that the rule is for, got none")
 		return block{}
 	}
 	return c.block(path, m, false)
@@ -70,7 +71,7 @@ func (c *compiler) exclusion(path string, m *matchResources) block {
 }
 
 func (c *compiler) block(path string, m *matchResources, exact bool) block {
-	if !c.exactlyOne(path, field{"any", m.Any != nil}, field{"all", m.All != nil}, field{"resources", m.Resources != nil}) {
+	if !c.ExactlyOne(path, dialect.Given("any", m.Any != nil), dialect.Given("all", m.All != nil), dialect.Given("resources", m.Resources != nil)) {
 		return block{}
 	}
 	if m.Resources != nil {
@@ -83,15 +84,15 @@ func (c *compiler) block(path string, m *matchResources, exact bool) block {
 		path = strings.TrimSuffix(path, ".any") + ".all"
 	}
 	if len(list) == 0 {
-		c.missing(path, "expected at least one filter, got none")
+		c.Missing(path, "expected at least one filter, got none")
 	}
-	if !c.most(path, len(list), maxFilters) {
+	if !c.AtMost(path, len(list), maxFilters) {
 		return block{}
 	}
 	for i := range list {
-		here := at(path, i) + ".resources"
+		here := dialect.At(path, i) + ".resources"
 		if list[i].Resources == nil {
-			c.missing(here, "expected resources, got none")
+			c.Missing(here, "expected resources, got none")
 			continue
 		}
 		b.filters = append(b.filters, c.filter(here, list[i].Resources, exact))
@@ -102,7 +103,7 @@ func (c *compiler) block(path string, m *matchResources, exact bool) block {
 func (c *compiler) filter(path string, r *resources, exact bool) filter {
 	f := filter{path: path, kinds: c.kinds(path+".kinds", r.Kinds, exact)}
 	if len(r.Kinds) == 0 && !exact {
-		c.missing(path+".kinds", "expected at least one kind, got none")
+		c.Missing(path+".kinds", "expected at least one kind, got none")
 	}
 	f.namespaces = c.namespaces(path, r)
 	f.namespaceLabels = c.selector(path+".namespaceSelector", r.NamespaceSelector)
@@ -110,12 +111,12 @@ func (c *compiler) filter(path string, r *resources, exact bool) filter {
 	f.operations = c.operations(path+".operations", r.Operations, exact)
 	switch {
 	case r.NamespaceSelector != nil && c.namespaced:
-		c.errorf(path+".namespaceSelector", "expected none: a %s applies to its own namespace", namespacedKind)
+		c.Errorf(path+".namespaceSelector", "expected none: a %s applies to its own namespace", namespacedKind)
 	case r.NamespaceSelector != nil && !c.options.ClusterAvailable:
 		c.refuse(path+".namespaceSelector", "there is no cluster that knows the labels of namespaces: name them in namespaces")
 	}
 	if exact && r.Kinds == nil && f.namespaces == nil && f.namespaceLabels == nil && f.objectLabels == nil && f.operations == nil {
-		c.missing(path, "expected what to exclude, got none: the rule would cover nothing")
+		c.Missing(path, "expected what to exclude, got none: the rule would cover nothing")
 	}
 	return f
 }
@@ -128,12 +129,12 @@ func (c *compiler) kinds(path string, list []string, exact bool) []string {
 	for i, pattern := range list {
 		found := kindsOf(pattern, exact)
 		switch {
-		case pattern == "" && c.partial:
+		case pattern == "" && c.Partial:
 		case strings.Trim(pattern, "*/") == "" && !exact:
-			c.refuse(at(path, i), "rules that verify images name their kinds")
+			c.refuse(dialect.At(path, i), "rules that verify images name their kinds")
 		case pattern == "Pod/ephemeralcontainers" && slices.ContainsFunc(list, isPod): // covered with the Pod
 		case len(found) == 0 && !exact:
-			c.near(at(path, i), pattern, slices.Concat([]string{podKind}, controllers()), "expected a kind that holds images: Pod, %s; got %q", either(controllers()), clip(pattern))
+			c.Near(dialect.At(path, i), pattern, slices.Concat([]string{podKind}, controllers()), "expected a kind that holds images: Pod, %s; got %q", dialect.Either(controllers()), dialect.Clip(pattern))
 		}
 		kinds = append(kinds, found...)
 	}
@@ -145,30 +146,30 @@ func (c *compiler) namespaces(path string, r *resources) []string {
 	list, here := r.Namespaces, path+".namespaces"
 	if r.NameSpaces != nil {
 		if list != nil {
-			c.errorf(path+".nameSpaces", "expected namespaces alone, got both spellings")
+			c.Errorf(path+".nameSpaces", "expected namespaces alone, got both spellings")
 			return nil
 		}
 		list, here = r.NameSpaces, path+".nameSpaces"
-		c.note(here, "read as namespaces; an API server would drop the field, and the rule would apply to every namespace")
+		c.Note(here, "read as namespaces; an API server would drop the field, and the rule would apply to every namespace")
 	}
 	if list == nil {
 		return nil
 	}
 	if c.namespaced {
-		c.errorf(here, "expected none: a %s applies to its own namespace", namespacedKind)
+		c.Errorf(here, "expected none: a %s applies to its own namespace", namespacedKind)
 	}
 	if len(list) == 0 {
-		c.missing(here, "expected at least one name, got none: leave the field out for every namespace")
+		c.Missing(here, "expected at least one name, got none: leave the field out for every namespace")
 	}
-	if !c.most(here, len(list), maxNamespaces) {
+	if !c.AtMost(here, len(list), maxNamespaces) {
 		return nil
 	}
 	for i, name := range list {
-		if name == "" && c.partial {
+		if name == "" && c.Partial {
 			continue
 		}
 		if len(name) > maxLabelName || !namespaceWild.MatchString(name) {
-			c.errorf(at(here, i), "expected the name of a namespace, or a pattern with '*' and '?', got %q", clip(name))
+			c.Errorf(dialect.At(here, i), "expected the name of a namespace, or a pattern with '*' and '?', got %q", dialect.Clip(name))
 		}
 	}
 	return list
@@ -180,7 +181,7 @@ func (c *compiler) selector(path string, s *metav1.LabelSelector) labels.Selecto
 	}
 	selector, err := metav1.LabelSelectorAsSelector(s)
 	if err != nil {
-		c.errorf(path, "expected a label selector without wildcards: %w", err)
+		c.Errorf(path, "expected a label selector without wildcards: %w", err)
 		return nil
 	}
 	return selector
@@ -193,16 +194,16 @@ func (c *compiler) operations(path string, list []string, exact bool) []string {
 	}
 	kept := []string{}
 	for i, word := range list {
-		if c.choice(at(path, i), word, "CREATE", "UPDATE", "DELETE", "CONNECT") >= 0 {
+		if c.choice(dialect.At(path, i), word, "CREATE", "UPDATE", "DELETE", "CONNECT") >= 0 {
 			kept = append(kept, strings.ToUpper(word))
 		}
 	}
 	creates, updates := slices.Contains(kept, "CREATE"), slices.Contains(kept, "UPDATE")
 	switch {
 	case !creates && !updates && !exact:
-		c.missing(path, "expected CREATE or UPDATE, got neither: the rule would decide nothing")
+		c.Missing(path, "expected CREATE or UPDATE, got neither: the rule would decide nothing")
 	case creates != updates && !exact, exact && (creates || updates):
-		c.weaker(path, "a rule for some operations leaves images that come by the others unverified")
+		c.Weaker(path, "a rule for some operations leaves images that come by the others unverified")
 	}
 	return kept
 }
@@ -220,7 +221,7 @@ func (c *compiler) optOut(path string, match, exclude block, modes []action) {
 		return
 	}
 	if strings.EqualFold(c.read.Metadata.Annotations[annotationOptOut], "true") {
-		c.weaker(selecting, "a workload's author can write it so that rule %s does not apply", path)
+		c.Weaker(selecting, "a workload's author can write it so that rule %s does not apply", path)
 		return
 	}
 	c.refuse(selecting, "a workload's author can write it so that the rule does not apply: leave it out, or annotate the policy with "+annotationOptOut+`: "true"`)
@@ -251,9 +252,16 @@ func authorSelects(match, exclude block) string {
 // inNamespaces reports whether a filter, with the others where all must hold,
 // selects some namespaces alone.
 func (b block) inNamespaces(f filter) bool {
-	limited := func(f filter) bool { return f.namespaces != nil || f.namespaceLabels != nil }
-	return limited(f) || b.all && slices.ContainsFunc(b.filters, limited)
+	return f.limited() || b.all && slices.ContainsFunc(b.filters, filter.limited)
 }
+
+// limited reports whether a filter leaves namespaces out. A pattern of nothing
+// but wildcards and an empty selector leave out none.
+func (f filter) limited() bool {
+	return f.namespaces != nil && !slices.ContainsFunc(f.namespaces, everything) || selects(f.namespaceLabels)
+}
+
+func selects(s labels.Selector) bool { return s != nil && !s.Empty() }
 
 // coversPods reports whether another filter selects the Pods of all that f
 // selects by: its own kinds then only add.

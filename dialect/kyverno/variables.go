@@ -23,26 +23,26 @@ type variables map[string]any
 
 // context resolves what a rule's context names.
 func (c *compiler) context(path string, list []contextEntry) variables {
-	if !c.most(path, len(list), maxContext) {
+	if !c.AtMost(path, len(list), maxContext) {
 		return nil
 	}
 	found := make(variables, len(list))
 	for i := range list {
-		here, e := at(path, i), &list[i]
+		here, e := dialect.At(path, i), &list[i]
 		switch {
 		case e.Name == "":
-			c.missing(here+".name", "expected a name, got none")
+			c.Missing(here+".name", "expected a name, got none")
 		case slices.Contains(jmes.Reserved(), e.Name):
-			c.errorf(here+".name", "expected another name: %q means something already", e.Name)
+			c.Errorf(here+".name", "expected another name: %q means something already", e.Name)
 		}
 		if _, twice := found[e.Name]; twice {
-			c.errorf(here+".name", "expected each name once, got %q again", clip(e.Name))
+			c.Errorf(here+".name", "expected each name once, got %q again", dialect.Clip(e.Name))
 		}
 		if e.APICall.set || e.ImageRegistry.set || e.GlobalReference.set {
 			found[e.Name] = nil // refused by name already
 			continue
 		}
-		if !c.exactlyOne(here, field{"configMap", e.ConfigMap != nil}, field{"variable", e.Variable != nil}) {
+		if !c.ExactlyOne(here, dialect.Given("configMap", e.ConfigMap != nil), dialect.Given("variable", e.Variable != nil)) {
 			continue
 		}
 		if e.ConfigMap != nil {
@@ -58,7 +58,7 @@ func (c *compiler) variable(path string, value any) any {
 	text, err := json.Marshal(value)
 	switch {
 	case err != nil || value == nil:
-		c.missing(path, "expected a value, got none")
+		c.Missing(path, "expected a value, got none")
 	case strings.Contains(string(text), "{{"):
 		c.refuse(path, "a variable that is made of others is not supported")
 	}
@@ -70,11 +70,11 @@ func (c *compiler) variable(path string, value any) any {
 func (c *compiler) configMap(path string, ref *configMapEntry) any {
 	namespace := ref.Namespace
 	switch {
-	case c.namespaced && namespace != "" && namespace != c.document.Namespace:
-		c.errorf(path+".namespace", "expected %q, the policy's own, or none: a %s reads nothing of another namespace; got %q", c.document.Namespace, namespacedKind, clip(namespace))
+	case c.namespaced && namespace != "" && namespace != c.Document.Namespace:
+		c.Errorf(path+".namespace", "expected %q, the policy's own, or none: a %s reads nothing of another namespace; got %q", c.Document.Namespace, namespacedKind, dialect.Clip(namespace))
 		return nil
 	case c.namespaced:
-		namespace = c.document.Namespace
+		namespace = c.Document.Namespace
 	case namespace == "":
 		namespace = defaultNamespace
 	}
@@ -103,7 +103,7 @@ func (c *compiler) variableName(path, s string) bool {
 // object returns a Secret or ConfigMap.
 func (c *compiler) object(path, kind, namespace, name string) (dialect.Object, bool) {
 	if name == "" {
-		c.missing(path+".name", "expected a name, got none")
+		c.Missing(path+".name", "expected a name, got none")
 		return dialect.Object{}, false
 	}
 	get := c.material.Secret
@@ -113,9 +113,9 @@ func (c *compiler) object(path, kind, namespace, name string) (dialect.Object, b
 	object, err := get(namespace, name)
 	switch {
 	case errors.Is(err, dialect.ErrNoMaterial):
-		c.errorf(path, "expected %s %q among the objects that are read, got none", kind, clip(namespace+"/"+name))
+		c.Errorf(path, "expected %s %q among the objects that are read, got none", kind, dialect.Clip(namespace+"/"+name))
 	case err != nil:
-		c.errorf(path, "expected %s %q to be readable: %w", kind, clip(namespace+"/"+name), err)
+		c.Errorf(path, "expected %s %q to be readable: %w", kind, dialect.Clip(namespace+"/"+name), err)
 	}
 	return object, err == nil
 }
@@ -129,23 +129,23 @@ func (c *compiler) text(path, s string, v variables) (string, bool) {
 	}
 	read, err := jmes.Variables(s)
 	if err != nil {
-		c.errorf(path, "%w", err)
+		c.Errorf(path, "%w", err)
 		return "", false
 	}
 	for _, names := range read {
 		if len(names) > 0 && v[names[0]] == nil && slices.Contains(jmes.Reserved(), names[0]) {
-			c.refuse(path, clip(s)+" depends on the request, and this must be known when the policy is loaded")
+			c.refuse(path, dialect.Clip(s)+" depends on the request, and this must be known when the policy is loaded")
 			return "", false
 		}
 	}
 	replaced, err := jmes.Substitute(s, v, time.Time{})
 	if err != nil {
-		c.errorf(path, "%w", err)
+		c.Errorf(path, "%w", err)
 		return "", false
 	}
 	text, is := replaced.(string)
 	if !is {
-		c.errorf(path, "expected %s to be a string, got another value", clip(s))
+		c.Errorf(path, "expected %s to be a string, got another value", dialect.Clip(s))
 	}
 	return text, is
 }

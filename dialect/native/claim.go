@@ -34,7 +34,7 @@ func (w *writing) attestation(path string, r *v1alpha1.AttestationRequirement) p
 	}
 	if r.MaxAge != nil {
 		if claim.MaxAge = r.MaxAge.Duration; claim.MaxAge <= 0 {
-			w.errorf(path+".maxAge", "expected more than 0, got %s: leave it out for any age", r.MaxAge.Duration)
+			w.Errorf(path+".maxAge", "expected more than 0, got %s: leave it out for any age", r.MaxAge.Duration)
 		}
 	}
 	if claim.MaxAge > 0 || claim.Quantifier == policy.Newest {
@@ -51,7 +51,7 @@ func (w *writing) timeless(path string, names []string) {
 		s := &w.spec.Signers[i]
 		called := func(n policy.Signature) bool { return n.Name == s.Name }
 		if s.Sigstore != nil && s.Sigstore.TransparencyLog == v1alpha1.TransparencyLogIgnored && slices.ContainsFunc(named, called) {
-			w.note(path, "signer %q needs no log entry: what it signs without one has no proven time, and does not count here", s.Name)
+			w.Note(path, "signer %q needs no log entry: what it signs without one has no proven time, and does not count here", s.Name)
 		}
 	}
 }
@@ -60,9 +60,9 @@ func (w *writing) artifact(path string, r *v1alpha1.ArtifactRequirement) policy.
 	claim := policy.Claim{Type: r.Type, Conditions: w.conditions(path+".conditions", r.Conditions)}
 	switch kind, sub, is := strings.Cut(r.Type, "/"); {
 	case r.Type == "":
-		w.missing(path+".type", "expected an artifact type, got none")
+		w.Missing(path+".type", "expected an artifact type, got none")
 	case !is || kind == "" || sub == "" || len(r.Type) > maxArtifactType || strings.ContainsAny(r.Type, " \t\n*"):
-		w.errorf(path+".type", "expected an artifact type such as application/spdx+json, got %q", clip(r.Type))
+		w.Errorf(path+".type", "expected an artifact type such as application/spdx+json, got %q", dialect.Clip(r.Type))
 	}
 	if choice(w.compiler, path+".quantifier", r.Quantifier, v1alpha1.QuantifierAny, v1alpha1.QuantifierEvery) == 1 {
 		claim.Quantifier = policy.EveryFound
@@ -72,31 +72,29 @@ func (w *writing) artifact(path string, r *v1alpha1.ArtifactRequirement) policy.
 
 func (c *compiler) predicateType(path, name string) string {
 	if name == "" {
-		c.missing(path, "expected a predicate type, got none")
+		c.Missing(path, "expected a predicate type, got none")
 		return ""
 	}
 	uri, err := attest.PredicateType(name)
 	var unknown *attest.PredicateTypeError
 	if errors.As(err, &unknown) {
-		e := c.document.Errorf(path, "%w", err)
-		e.Nearest = dialect.Nearest(name, attest.PredicateTypes())
-		c.failed = append(c.failed, e)
+		c.Near(path, name, attest.PredicateTypes(), "%w", err)
 	}
 	return uri
 }
 
 func (c *compiler) conditions(path string, list []v1alpha1.Condition) []policy.Condition {
-	if !c.most(path, len(list), maxConditions) {
+	if !c.AtMost(path, len(list), maxConditions) {
 		return nil
 	}
 	var compiled []policy.Condition
 	for i := range list {
-		if list[i].CEL == "" && c.partial {
+		if list[i].CEL == "" && c.Partial {
 			continue // it could not be read
 		}
 		condition, err := attest.CEL(list[i].CEL, list[i].Message)
 		if err != nil {
-			c.errorf(at(path, i)+".cel", "%w", err)
+			c.Errorf(dialect.At(path, i)+".cel", "%w", err)
 			continue
 		}
 		compiled = append(compiled, condition)
@@ -107,7 +105,7 @@ func (c *compiler) conditions(path string, list []v1alpha1.Condition) []policy.C
 // claimed writes a claim out for those who may have signed. statements says
 // that each of them must be able to sign statements.
 func (w *writing) claimed(path string, by *v1alpha1.SignedBy, claim policy.Claim, newLeaf leaf, statements bool) policy.Requirement {
-	if !w.exactlyOne(path+".signedBy", field{"anyOf", by.AnyOf != nil}, field{"allOf", by.AllOf != nil}) {
+	if !w.ExactlyOne(path+".signedBy", dialect.Given("anyOf", by.AnyOf != nil), dialect.Given("allOf", by.AllOf != nil)) {
 		w.mention(*by)
 		return policy.All{}
 	}
@@ -137,10 +135,10 @@ func (w *writing) attestors(path string, names []string) {
 				continue
 			}
 			if s.Name == name {
-				w.errorf(at(path, i), "expected a signer of statements, got %q, a Notation signer: it signs artifacts", clip(name))
+				w.Errorf(dialect.At(path, i), "expected a signer of statements, got %q, a Notation signer: it signs artifacts", dialect.Clip(name))
 				break
 			}
-			w.errorf(at(path, i), "expected signers of statements, got the group %q with %q, a Notation signer: it signs artifacts", clip(name), clip(s.Name))
+			w.Errorf(dialect.At(path, i), "expected signers of statements, got the group %q with %q, a Notation signer: it signs artifacts", dialect.Clip(name), dialect.Clip(s.Name))
 			break
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/policy"
 )
@@ -19,7 +20,7 @@ const maxNamespaces = 1000
 func (c *compiler) match() policy.Matcher {
 	m := &matcher{}
 	if c.namespaced {
-		m.names = map[string]bool{c.document.Namespace: true}
+		m.names = map[string]bool{c.Document.Namespace: true}
 	}
 	spec := c.spec.Match
 	if spec == nil {
@@ -35,7 +36,7 @@ func (c *compiler) match() policy.Matcher {
 		m.namespaceLabels = c.selector("spec.match.namespaceSelector", spec.NamespaceSelector)
 	}
 	if spec.NamespaceSelector != nil && !c.options.ClusterAvailable && !c.namespaced {
-		c.errorf("spec.match.namespaceSelector", "expected a cluster that knows the labels of namespaces, got none: name the namespaces in spec.match.namespaces")
+		c.Errorf("spec.match.namespaceSelector", "expected a cluster that knows the labels of namespaces, got none: name the namespaces in spec.match.namespaces")
 	}
 	m.objectLabels = c.selector("spec.match.objectSelector", spec.ObjectSelector)
 	m.kinds = c.kinds("spec.match.kinds", spec.Kinds)
@@ -47,10 +48,10 @@ func (c *compiler) match() policy.Matcher {
 func (c *compiler) foreignNamespaces() {
 	const only = "expected none: a VerificationPolicy applies to its own namespace"
 	if c.spec.Match.Namespaces != nil {
-		c.errorf("spec.match.namespaces", only)
+		c.Errorf("spec.match.namespaces", only)
 	}
 	if c.spec.Match.NamespaceSelector != nil {
-		c.errorf("spec.match.namespaceSelector", only)
+		c.Errorf("spec.match.namespaceSelector", only)
 	}
 }
 
@@ -59,16 +60,16 @@ var namespacePattern = regexp.MustCompile(`^[a-z0-9*]([a-z0-9*-]*[a-z0-9*])?$`)
 func (c *compiler) namespaces(m *matcher, list []string) {
 	const path = "spec.match.namespaces"
 	if list != nil && len(list) == 0 {
-		c.errorf(path, "expected at least one name, got none: leave the field out for every namespace")
+		c.Errorf(path, "expected at least one name, got none: leave the field out for every namespace")
 	}
-	if !c.most(path, len(list), maxNamespaces) {
+	if !c.AtMost(path, len(list), maxNamespaces) {
 		return
 	}
 	c.unique(path, list)
 	for i, name := range list {
 		switch {
 		case len(name) > maxLabelName || !namespacePattern.MatchString(name):
-			c.errorf(at(path, i), "expected the name of a namespace, or a pattern with '*', got %q", clip(name))
+			c.Errorf(dialect.At(path, i), "expected the name of a namespace, or a pattern with '*', got %q", dialect.Clip(name))
 		case strings.Contains(name, "*"):
 			m.patterns = append(m.patterns, strings.Split(name, "*"))
 		default:
@@ -86,7 +87,7 @@ func (c *compiler) selector(path string, s *metav1.LabelSelector) labels.Selecto
 	}
 	selector, err := metav1.LabelSelectorAsSelector(s)
 	if err != nil {
-		c.errorf(path, "expected a label selector: %w", err)
+		c.Errorf(path, "expected a label selector: %w", err)
 		return nil
 	}
 	return selector

@@ -28,10 +28,10 @@ type material struct {
 }
 
 func (c *compiler) publicKey(path string, k *v1alpha1.PublicKey) (material, bool) {
-	one := c.exactlyOne(path, append(sources(k.Material), field{"kms", k.KMS != ""})...)
+	one := c.ExactlyOne(path, append(sources(k.Material), dialect.Given("kms", k.KMS != ""))...)
 	switch {
 	case k.KMS != "" && c.namespaced:
-		c.errorf(path+".kms", ownMaterial)
+		c.Errorf(path+".kms", ownMaterial)
 	case k.KMS != "":
 		c.unsupported(path + ".kms")
 	case one:
@@ -43,15 +43,16 @@ func (c *compiler) publicKey(path string, k *v1alpha1.PublicKey) (material, bool
 // ownMaterial is TRUST R17.
 const ownMaterial = "expected none: a VerificationPolicy names only inline material and Secrets and ConfigMaps of its own namespace"
 
-func sources(m v1alpha1.Material) []field {
-	return []field{
-		{"pem", m.PEM != ""}, {"secretRef", m.SecretRef != nil}, {"configMapRef", m.ConfigMapRef != nil}, {"file", m.File != ""},
+func sources(m v1alpha1.Material) []dialect.Field {
+	return []dialect.Field{
+		dialect.Given("pem", m.PEM != ""), dialect.Given("secretRef", m.SecretRef != nil),
+		dialect.Given("configMapRef", m.ConfigMapRef != nil), dialect.Given("file", m.File != ""),
 	}
 }
 
 // read returns what a policy refers to.
 func (c *compiler) read(path string, m v1alpha1.Material, entry string) (material, bool) {
-	if !c.exactlyOne(path, sources(m)...) {
+	if !c.ExactlyOne(path, sources(m)...) {
 		return material{}, false
 	}
 	return c.source(path, m, entry)
@@ -75,7 +76,7 @@ func (c *compiler) source(path string, m v1alpha1.Material, entry string) (mater
 		return material{}, false
 	}
 	if size := len(found.content); size == 0 || size > maxMaterialBytes {
-		c.errorf(found.path, "expected 1 to %d bytes, got %d", maxMaterialBytes, size)
+		c.Errorf(found.path, "expected 1 to %d bytes, got %d", maxMaterialBytes, size)
 		return material{}, false
 	}
 	return found, true
@@ -83,12 +84,12 @@ func (c *compiler) source(path string, m v1alpha1.Material, entry string) (mater
 
 func (c *compiler) file(path, name string) (material, bool) {
 	if c.namespaced {
-		c.errorf(path, ownMaterial)
+		c.Errorf(path, ownMaterial)
 		return material{}, false
 	}
-	content, err := c.material.File(c.document, name)
+	content, err := c.material.File(c.Document, name)
 	if err != nil {
-		c.errorf(path, "expected a file that can be read: %w", err)
+		c.Errorf(path, "expected a file that can be read: %w", err)
 		return material{}, false
 	}
 	return material{content, path}, true
@@ -100,17 +101,17 @@ func (c *compiler) file(path, name string) (material, bool) {
 func (c *compiler) entry(path string, ref v1alpha1.ObjectEntry, key, kind string) (material, bool) {
 	namespace := ref.Namespace
 	switch {
-	case c.namespaced && namespace != "" && namespace != c.document.Namespace:
-		c.errorf(path+".namespace", "expected %q, the policy's own, or none: a VerificationPolicy reads nothing of another namespace; got %q", c.document.Namespace, clip(namespace))
+	case c.namespaced && namespace != "" && namespace != c.Document.Namespace:
+		c.Errorf(path+".namespace", "expected %q, the policy's own, or none: a VerificationPolicy reads nothing of another namespace; got %q", c.Document.Namespace, dialect.Clip(namespace))
 		return material{}, false
 	case c.namespaced:
-		namespace = c.document.Namespace
+		namespace = c.Document.Namespace
 	case namespace == "":
-		c.missing(path+".namespace", "expected a namespace, got none: a ClusterVerificationPolicy has none of its own")
+		c.Missing(path+".namespace", "expected a namespace, got none: a ClusterVerificationPolicy has none of its own")
 		return material{}, false
 	}
 	if ref.Name == "" {
-		c.missing(path+".name", "expected a name, got none")
+		c.Missing(path+".name", "expected a name, got none")
 		return material{}, false
 	}
 	get := c.material.Secret
@@ -120,10 +121,10 @@ func (c *compiler) entry(path string, ref v1alpha1.ObjectEntry, key, kind string
 	object, err := get(namespace, ref.Name)
 	switch {
 	case errors.Is(err, dialect.ErrNoMaterial):
-		c.errorf(path, "expected %s %q among the objects that are read, got none", kind, clip(namespace+"/"+ref.Name))
+		c.Errorf(path, "expected %s %q among the objects that are read, got none", kind, dialect.Clip(namespace+"/"+ref.Name))
 		return material{}, false
 	case err != nil:
-		c.errorf(path, "expected %s %q to be readable: %w", kind, clip(namespace+"/"+ref.Name), err)
+		c.Errorf(path, "expected %s %q to be readable: %w", kind, dialect.Clip(namespace+"/"+ref.Name), err)
 		return material{}, false
 	}
 	return c.value(path, ref.Key, key, object)
@@ -146,7 +147,7 @@ func (c *compiler) value(path, key, usual string, object dialect.Object) (materi
 	if has == "" {
 		has = "no entry"
 	}
-	c.near(path, key, names, "expected an entry %q in %s %q, got one that has %s", clip(key), object.Kind, object.Namespace+"/"+object.Name, clip(has))
+	c.Near(path, key, names, "expected an entry %q in %s %q, got one that has %s", dialect.Clip(key), object.Kind, object.Namespace+"/"+object.Name, dialect.Clip(has))
 	return material{}, false
 }
 

@@ -45,51 +45,43 @@ func (*Dialect) Kinds() []dialect.Kind {
 
 // Policies implements [dialect.Dialect]: a document holds one policy.
 func (d *Dialect) Policies(document dialect.Document, material dialect.Material) ([]policy.Policy, error) {
-	c := compiler{Dialect: d, document: document, material: material}
+	c := compiler{Dialect: d, Report: dialect.Report{Document: document}, material: material}
 	c.namespaced = document.Kind.Kind == v1alpha1.VerificationPolicyKind
-	decoded := c.decode()
-	// A field that could not be read is reported once, not again as missing.
-	c.partial = decoded != nil
-	c.failed = append(c.failed, dialect.ErrorsOf(decoded, document.File)...)
+	c.decode()
 	compiled := c.policy()
-	if err := c.failed.Err(); err != nil {
+	if err := c.Errors.Err(); err != nil {
 		return nil, err
 	}
 	return []policy.Policy{compiled}, nil
 }
 
-// compiler compiles one document. Its methods collect errors rather than stop
-// at the first; what they return counts only if there are none.
+// compiler compiles one document.
 type compiler struct {
 	*Dialect
-	document   dialect.Document
+	dialect.Report
+
 	material   dialect.Material
 	namespaced bool
 	spec       v1alpha1.VerificationPolicySpec
-	partial    bool // the document did not decode entirely
-
-	failed dialect.Errors
-	notes  []policy.Note
 }
 
-func (c *compiler) decode() error {
+func (c *compiler) decode() {
 	if c.namespaced {
 		var p v1alpha1.VerificationPolicy
-		err := c.document.Decode(&p)
+		c.Decode(&p)
 		c.spec = p.Spec
-		return err
+		return
 	}
 	var p v1alpha1.ClusterVerificationPolicy
-	err := c.document.Decode(&p)
+	c.Decode(&p)
 	c.spec = p.Spec
-	return err
 }
 
 func (c *compiler) policy() policy.Policy {
 	c.metadata()
 	p := policy.Policy{
 		Origin: policy.Origin{
-			Dialect: Name, Kind: c.document.Kind.Kind, Namespace: c.document.Namespace, Name: c.document.Name, File: c.document.Place(),
+			Dialect: Name, Kind: c.Document.Kind.Kind, Namespace: c.Document.Namespace, Name: c.Document.Name, File: c.Document.Place(),
 		},
 		Include:     c.include(),
 		Exclude:     c.patterns("spec.exclude", c.spec.Exclude),
@@ -103,7 +95,7 @@ func (c *compiler) policy() policy.Policy {
 	c.covers()
 	c.platform()
 	p.Require = c.require(c.signed())
-	p.Notes = c.notes
+	p.Notes = c.Notes
 	return p
 }
 
@@ -120,16 +112,16 @@ const (
 )
 
 func (c *compiler) metadata() {
-	if len(c.document.Name) > maxObjectName || !objectName.MatchString(c.document.Name) {
-		c.errorf("metadata.name", "expected at most %d lower-case letters, digits, '-' and '.', got %q", maxObjectName, clip(c.document.Name))
+	if len(c.Document.Name) > maxObjectName || !objectName.MatchString(c.Document.Name) {
+		c.Errorf("metadata.name", "expected at most %d lower-case letters, digits, '-' and '.', got %q", maxObjectName, dialect.Clip(c.Document.Name))
 	}
-	switch namespace := c.document.Namespace; {
+	switch namespace := c.Document.Namespace; {
 	case !c.namespaced && namespace != "":
-		c.errorf("metadata.namespace", "expected none: a %s applies to the whole cluster", c.document.Kind.Kind)
+		c.Errorf("metadata.namespace", "expected none: a %s applies to the whole cluster", c.Document.Kind.Kind)
 	case c.namespaced && namespace == "":
-		c.missing("metadata.namespace", "expected the namespace that the policy is for, got none")
+		c.Missing("metadata.namespace", "expected the namespace that the policy is for, got none")
 	case c.namespaced && !isNamespace(namespace):
-		c.errorf("metadata.namespace", "expected the name of a namespace, got %q", clip(namespace))
+		c.Errorf("metadata.namespace", "expected the name of a namespace, got %q", dialect.Clip(namespace))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/bonafide-dev/bonafide/api/v1alpha1"
+	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
@@ -27,9 +28,9 @@ func (c *compiler) checkGroups(s signed) {
 		c.signerNames(g.path+".of", g.spec.Of, s)
 		switch count, members := int(g.spec.Count), len(g.spec.Of); {
 		case count < 1:
-			c.missing(g.path+".count", "expected at least 1, got %d", count)
+			c.Missing(g.path+".count", "expected at least 1, got %d", count)
 		case members > 0 && count > members:
-			c.errorf(g.path+".count", "expected at most %d, the number of members, got %d", members, count)
+			c.Errorf(g.path+".count", "expected at most %d, the number of members, got %d", members, count)
 		}
 	}
 	done := make(map[string]bool)
@@ -43,7 +44,7 @@ func (c *compiler) checkGroups(s signed) {
 func (c *compiler) cycles(s signed, name string, through []string, done map[string]bool) {
 	if i := slices.Index(through, name); i >= 0 {
 		g := s.groups[name]
-		c.errorf(g.path+".of", "expected no group that contains itself, got %s", strings.Join(append(slices.Clone(through[i:]), name), " > "))
+		c.Errorf(g.path+".of", "expected no group that contains itself, got %s", strings.Join(append(slices.Clone(through[i:]), name), " > "))
 		g.spec.Of = nil
 		s.groups[name] = g
 		return
@@ -61,48 +62,48 @@ func (c *compiler) cycles(s signed, name string, through []string, done map[stri
 // signerNames checks a list that names signers.
 func (c *compiler) signerNames(path string, names []string, s signed) {
 	if len(names) == 0 {
-		c.missing(path, "expected at least one signer, got none")
+		c.Missing(path, "expected at least one signer, got none")
 	}
-	if !c.most(path, len(names), maxNames) {
+	if !c.AtMost(path, len(names), maxNames) {
 		return
 	}
 	c.unique(path, names)
 	for i, name := range names {
-		if name == "" && c.partial {
+		if name == "" && c.Partial {
 			continue // it could not be read
 		}
 		if _, known := s.made[name]; !known {
-			c.unknownSigner(at(path, i), name, s)
+			c.unknownSigner(dialect.At(path, i), name, s)
 		}
 	}
 }
 
 func (c *compiler) unknownSigner(path, name string, s signed) {
 	if len(s.names) == 0 {
-		c.missing(path, "expected a name of spec.signers, got %q", clip(name))
+		c.Missing(path, "expected a name of spec.signers, got %q", dialect.Clip(name))
 		return
 	}
 	const listed = 10 // more names than that help nobody
 	names := s.names[:min(len(s.names), listed)]
-	c.near(path, name, s.names, "expected a name of spec.signers (%s), got %q", strings.Join(names, ", "), clip(name))
+	c.Near(path, name, s.names, "expected a name of spec.signers (%s), got %q", strings.Join(names, ", "), dialect.Clip(name))
 }
 
 // require returns the policy's requirement: every item must hold.
 func (c *compiler) require(s signed) policy.Requirement {
 	const path = "spec.require"
 	if len(c.spec.Require) == 0 {
-		c.missing(path, "expected at least one requirement, got none: the policy would ask for nothing")
+		c.Missing(path, "expected at least one requirement, got none: the policy would ask for nothing")
 	}
-	if !c.most(path, len(c.spec.Require), maxRequirements) {
+	if !c.AtMost(path, len(c.spec.Require), maxRequirements) {
 		return nil
 	}
 	w := writing{compiler: c, signed: s, left: maxLeaves, used: make(map[string]bool)}
 	all := policy.All{}
 	for i := range c.spec.Require {
-		all.Of = append(all.Of, w.item(at(path, i), &c.spec.Require[i]))
+		all.Of = append(all.Of, w.item(dialect.At(path, i), &c.spec.Require[i]))
 	}
 	if w.left < 0 {
-		c.errorf(path, "expected at most %d signers, groups written out, got more", maxLeaves)
+		c.Errorf(path, "expected at most %d signers, groups written out, got more", maxLeaves)
 	}
 	c.unused(w)
 	return all
@@ -111,7 +112,7 @@ func (c *compiler) require(s signed) policy.Requirement {
 // unused reports signers that no requirement reaches. Of an unused group its
 // members are not reported too: they are in use once the group is.
 func (c *compiler) unused(w writing) {
-	if c.partial || w.left < 0 {
+	if c.Partial || w.left < 0 {
 		return
 	}
 	member := make(map[string]bool)
@@ -125,7 +126,7 @@ func (c *compiler) unused(w writing) {
 	for i := range c.spec.Signers {
 		name := c.spec.Signers[i].Name
 		if _, named := w.made[name]; named && !w.used[name] && !member[name] {
-			c.errorf(at("spec.signers", i)+".name", "nothing requires signer %q: name it in spec.require, or leave it out", clip(name))
+			c.Errorf(dialect.At("spec.signers", i)+".name", "nothing requires signer %q: name it in spec.require, or leave it out", dialect.Clip(name))
 		}
 	}
 }
@@ -139,7 +140,7 @@ type writing struct {
 }
 
 func (w *writing) item(path string, r *v1alpha1.Requirement) policy.Requirement {
-	w.exactlyOne(path, field{"signature", r.Signature != nil}, field{"attestation", r.Attestation != nil}, field{"artifact", r.Artifact != nil})
+	w.ExactlyOne(path, dialect.Given("signature", r.Signature != nil), dialect.Given("attestation", r.Attestation != nil), dialect.Given("artifact", r.Artifact != nil))
 	var one []policy.Requirement
 	if r.Signature != nil {
 		one = append(one, w.signedBy(path+".signature", r.Signature))
@@ -165,7 +166,7 @@ func (w *writing) mention(by v1alpha1.SignedBy) {
 }
 
 func (w *writing) signedBy(path string, by *v1alpha1.SignedBy) policy.Requirement {
-	if !w.exactlyOne(path, field{"anyOf", by.AnyOf != nil}, field{"allOf", by.AllOf != nil}) {
+	if !w.ExactlyOne(path, dialect.Given("anyOf", by.AnyOf != nil), dialect.Given("allOf", by.AllOf != nil)) {
 		w.mention(*by)
 		return policy.All{}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/dialect/internal/dialecttest"
 	"github.com/bonafide-dev/bonafide/dialect/native"
 	"github.com/bonafide-dev/bonafide/policy"
 )
@@ -40,26 +41,6 @@ func document(kind, namespace, extra string) string {
 }
 
 const cluster, tenant = "ClusterVerificationPolicy", "VerificationPolicy"
-
-// paths returns the fields that the errors are about.
-func paths(t *testing.T, err error) []string {
-	t.Helper()
-	if err == nil {
-		return nil
-	}
-	var all dialect.Errors
-	if !errors.As(err, &all) {
-		t.Fatalf("expected dialect.Errors, got %T: %v", err, err)
-	}
-	found := []string{}
-	for _, e := range all {
-		if e.Line == 0 || e.File == "" {
-			t.Errorf("expected an error with file and line, got %v", e)
-		}
-		found = append(found, e.Path)
-	}
-	return found
-}
 
 func TestR16AuthorCannotOptOutOfEnforcement(t *testing.T) {
 	cases := map[string]struct {
@@ -114,7 +95,7 @@ func TestR16AuthorCannotOptOutOfEnforcement(t *testing.T) {
 				namespace = "team-a"
 			}
 			policies, err := compile(t, "p.yaml", document(tc.kind, namespace, tc.spec), fakeSigners{}, native.Options{})
-			if diff := cmp.Diff(tc.wantError, paths(t, err)); diff != "" {
+			if diff := cmp.Diff(tc.wantError, dialecttest.Paths(t, err)); diff != "" {
 				t.Fatalf("%s: errors (-want +got):\n%s\n%v", tc.reason, diff, err)
 			}
 			if diff := cmp.Diff(tc.wantNotes, weakenings(policies)); diff != "" {
@@ -157,7 +138,7 @@ func TestR17NamespacedPolicyReachesNothingElse(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			_, err := compile(t, "p.yaml", document(tenant, "team-a", tc.spec)+secret, fakeSigners{}, native.Options{ClusterAvailable: true})
-			if diff := cmp.Diff(tc.want, paths(t, err)); diff != "" {
+			if diff := cmp.Diff(tc.want, dialecttest.Paths(t, err)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s\n%v", tc.reason, diff, err)
 			}
 		})
@@ -167,7 +148,7 @@ func TestR17NamespacedPolicyReachesNothingElse(t *testing.T) {
 func TestR19UnknownFieldsAreErrors(t *testing.T) {
 	_, err := compile(t, "p.yaml", document(cluster, "", "onUndecide: Allow\nMode: Audit\nmatch: {namespace: [a]}"), fakeSigners{}, native.Options{})
 	want := []string{"spec.onUndecide", "spec.Mode", "spec.match.namespace"}
-	if diff := cmp.Diff(want, paths(t, err)); diff != "" {
+	if diff := cmp.Diff(want, dialecttest.Paths(t, err)); diff != "" {
 		t.Errorf("(-want +got):\n%s\n%v", diff, err)
 	}
 }
@@ -263,7 +244,7 @@ func TestR48EmptyListsAreErrors(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			_, err := compile(t, "p.yaml", document(cluster, "", tc.spec), fakeSigners{}, native.Options{})
-			got := paths(t, err)
+			got := dialecttest.Paths(t, err)
 			slices.Sort(got)
 			slices.Sort(tc.want)
 			if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -284,7 +265,7 @@ func TestR1GroupsDoNotMultiplyWithoutEnd(t *testing.T) {
 	}
 	b.WriteString("require: [{signature: {anyOf: [" + last[1] + "]}}]\n")
 	_, err := compile(t, "p.yaml", document(cluster, "", b.String()), fakeSigners{}, native.Options{})
-	if diff := cmp.Diff([]string{"spec.require"}, paths(t, err)); diff != "" {
+	if diff := cmp.Diff([]string{"spec.require"}, dialecttest.Paths(t, err)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -352,7 +333,7 @@ func TestR23ClaimsNeedStatements(t *testing.T) {
 func TestR28OneKeyUnderTwoNamesIsRefused(t *testing.T) {
 	spec := "signers:\n- {name: dev, sigstore: {key: {file: keys/release.pub}}}\n- {name: qa, sigstore: {key: {file: keys/release.pub}}}\nrequire: [{signature: {allOf: [dev, qa]}}]\n"
 	_, err := compile(t, "p.yaml", document(cluster, "", spec), fakeSigners{}, native.Options{})
-	if diff := cmp.Diff([]string{"spec.signers[1]"}, paths(t, err)); diff != "" {
+	if diff := cmp.Diff([]string{"spec.signers[1]"}, dialecttest.Paths(t, err)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -361,7 +342,7 @@ func TestR19ExclusionOfEverythingIsRefused(t *testing.T) {
 	for _, pattern := range []string{"**", "ghcr.io/acme/**"} {
 		spec := "images: ['**', 'ghcr.io/acme/**']\nexclude: [\"" + pattern + "\"]\nsigners: [{name: dev, sigstore: {key: {file: keys/release.pub}}}]\nrequire: [{signature: {anyOf: [dev]}}]\n"
 		_, err := compile(t, "p.yaml", document(cluster, "", spec), fakeSigners{}, native.Options{})
-		if diff := cmp.Diff([]string{"spec.exclude[0]"}, paths(t, err)); diff != "" {
+		if diff := cmp.Diff([]string{"spec.exclude[0]"}, dialecttest.Paths(t, err)); diff != "" {
 			t.Errorf("%s: (-want +got):\n%s", pattern, diff)
 		}
 	}

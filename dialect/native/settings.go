@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/bonafide-dev/bonafide/api/v1alpha1"
+	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
@@ -13,13 +14,13 @@ const maxPatterns = 1000
 
 func (c *compiler) include() []policy.ImagePattern {
 	if len(c.spec.Images) == 0 {
-		c.missing("spec.images", "expected at least one pattern, got none: the policy would protect nothing")
+		c.Missing("spec.images", "expected at least one pattern, got none: the policy would protect nothing")
 	}
 	return c.patterns("spec.images", c.spec.Images)
 }
 
 func (c *compiler) patterns(path string, list []string) []policy.ImagePattern {
-	if !c.most(path, len(list), maxPatterns) {
+	if !c.AtMost(path, len(list), maxPatterns) {
 		return nil
 	}
 	c.unique(path, list)
@@ -27,7 +28,7 @@ func (c *compiler) patterns(path string, list []string) []policy.ImagePattern {
 	for i, s := range list {
 		pattern, err := c.options.Parser.ParsePattern(s)
 		if err != nil {
-			c.errorf(at(path, i), "%w", err)
+			c.Errorf(dialect.At(path, i), "%w", err)
 			continue
 		}
 		patterns = append(patterns, pattern)
@@ -38,10 +39,10 @@ func (c *compiler) patterns(path string, list []string) []policy.ImagePattern {
 func (c *compiler) mode() policy.Mode {
 	switch choice(c, "spec.mode", c.spec.Mode, v1alpha1.ModeEnforce, v1alpha1.ModeWarn, v1alpha1.ModeAudit) {
 	case 1:
-		c.weaker("spec.mode", "Warn admits what the policy refuses, and tells its author")
+		c.Weaker("spec.mode", "Warn admits what the policy refuses, and tells its author")
 		return policy.Warn
 	case 2:
-		c.weaker("spec.mode", "Audit admits what the policy refuses, and counts it")
+		c.Weaker("spec.mode", "Audit admits what the policy refuses, and counts it")
 		return policy.Audit
 	}
 	return policy.Enforce
@@ -51,10 +52,10 @@ func (c *compiler) onUndecided() policy.OnUndecided {
 	const path = "spec.onUndecided"
 	switch choice(c, path, c.spec.OnUndecided, v1alpha1.OnUndecidedDeny, v1alpha1.OnUndecidedAllowIfProvenBefore, v1alpha1.OnUndecidedAllow) {
 	case 1:
-		c.weaker(path, "AllowIfProvenBefore admits, when it cannot be told, what was proven within the last day")
+		c.Weaker(path, "AllowIfProvenBefore admits, when it cannot be told, what was proven within the last day")
 		return policy.AllowIfProvenBefore
 	case 2:
-		c.weaker(path, "Allow admits unproven images during an outage of a registry that the operator has named")
+		c.Weaker(path, "Allow admits unproven images during an outage of a registry that the operator has named")
 		return policy.AllowUndecidedUnsafe
 	}
 	return policy.DenyUndecided
@@ -64,9 +65,9 @@ func (c *compiler) pin() policy.Pin {
 	if choice(c, "spec.pin", c.spec.Pin, v1alpha1.PinDigest, v1alpha1.PinNone) == 0 {
 		return policy.PinDigest
 	}
-	c.weaker("spec.pin", "None leaves tags as they are: a tag that moves after the decision is not noticed")
+	c.Weaker("spec.pin", "None leaves tags as they are: a tag that moves after the decision is not noticed")
 	if len(c.spec.PinKinds) > 0 {
-		c.errorf("spec.pinKinds", "expected none beside pin: None, got %d", len(c.spec.PinKinds))
+		c.Errorf("spec.pinKinds", "expected none beside pin: None, got %d", len(c.spec.PinKinds))
 	}
 	return policy.PinNone
 }
@@ -76,11 +77,11 @@ func (c *compiler) pin() policy.Pin {
 func (c *compiler) covers() {
 	for i, pattern := range c.spec.Exclude {
 		if pattern == "**" || slices.Contains(c.spec.Images, pattern) {
-			c.errorf(at("spec.exclude", i), "expected a part of spec.images, got all of %q: the policy would cover nothing there", clip(pattern))
+			c.Errorf(dialect.At("spec.exclude", i), "expected a part of spec.images, got all of %q: the policy would cover nothing there", dialect.Clip(pattern))
 		}
 	}
 	if len(c.spec.PinKinds) > 0 && !slices.Contains(c.spec.PinKinds, podKind) {
-		c.weaker("spec.pinKinds", "a Pod keeps its tag: it can move after the decision, and nobody notices")
+		c.Weaker("spec.pinKinds", "a Pod keeps its tag: it can move after the decision, and nobody notices")
 	}
 }
 
@@ -107,13 +108,13 @@ func workloadKinds() []string {
 // that is never what was meant.
 func (c *compiler) kinds(path string, list []string) []string {
 	if list != nil && len(list) == 0 {
-		c.errorf(path, "expected at least one kind, got none: leave the field out for every kind")
+		c.Errorf(path, "expected at least one kind, got none: leave the field out for every kind")
 	}
 	c.unique(path, list)
 	known := workloadKinds()
 	for i, kind := range list {
 		if !slices.Contains(known, kind) {
-			c.near(at(path, i), kind, known, "expected %s, got %q", either(known), clip(kind))
+			c.Near(dialect.At(path, i), kind, known, "expected %s, got %q", dialect.Either(known), dialect.Clip(kind))
 		}
 	}
 	return list
@@ -127,13 +128,13 @@ func (c *compiler) optOut(mode policy.Mode) {
 	allowed := c.spec.AllowAuthorOptOut
 	switch {
 	case c.namespaced && allowed:
-		c.errorf("spec.allowAuthorOptOut", "expected none: a %s may select by what the author writes", c.document.Kind.Kind)
+		c.Errorf("spec.allowAuthorOptOut", "expected none: a %s may select by what the author writes", c.Document.Kind.Kind)
 	case allowed && selecting != "":
-		c.weaker("spec.allowAuthorOptOut", "a workload's author can write it so that the policy does not apply: it selects by %s", selecting)
+		c.Weaker("spec.allowAuthorOptOut", "a workload's author can write it so that the policy does not apply: it selects by %s", selecting)
 	case allowed:
-		c.weaker("spec.allowAuthorOptOut", "it has no effect now: the policy selects by nothing that a workload's author writes")
+		c.Weaker("spec.allowAuthorOptOut", "it has no effect now: the policy selects by nothing that a workload's author writes")
 	case selecting != "" && !c.namespaced && mode == policy.Enforce:
-		c.errorf(selecting, "an enforcing policy that selects by it can be evaded by a workload's author: "+
+		c.Errorf(selecting, "an enforcing policy that selects by it can be evaded by a workload's author: "+
 			"leave it out, or say allowAuthorOptOut: true")
 	}
 }

@@ -1,12 +1,12 @@
 package native
 
 import (
-	"errors"
 	"regexp"
 	"strings"
 
 	"github.com/bonafide-dev/bonafide/api/v1alpha1"
 	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/internal/spelling"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
@@ -32,28 +32,28 @@ var signerName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 func (c *compiler) signed() signed {
 	s := signed{made: make(map[string]policy.Requirement), groups: make(map[string]group)}
 	if len(c.spec.Signers) == 0 {
-		c.missing("spec.signers", "expected at least one signer, got none")
+		c.Missing("spec.signers", "expected at least one signer, got none")
 	}
-	if !c.most("spec.signers", len(c.spec.Signers), maxSigners) {
+	if !c.AtMost("spec.signers", len(c.spec.Signers), maxSigners) {
 		return s
 	}
 	paths := make(map[string]string)
 	same := make(map[policy.SignerID]string)
 	for i := range c.spec.Signers {
-		path, spec := at("spec.signers", i), &c.spec.Signers[i]
+		path, spec := dialect.At("spec.signers", i), &c.spec.Signers[i]
 		requirement := c.signer(path, spec)
 		if !c.signerName(path+".name", spec.Name) {
 			continue
 		}
 		if other, twice := paths[spec.Name]; twice {
-			c.errorf(path+".name", "expected each name once, got %q again: it is %s", spec.Name, other)
+			c.Errorf(path+".name", "expected each name once, got %q again: it is %s", spec.Name, other)
 			continue
 		}
 		paths[spec.Name] = path
 		if made, ok := requirement.(policy.Signature); ok {
 			if other, twice := same[made.Signer.ID()]; twice {
 				// One signature would then stand for both (TRUST R28).
-				c.errorf(path, "expected each signer once, got the one of %q again under the name %q", other, spec.Name)
+				c.Errorf(path, "expected each signer once, got the one of %q again under the name %q", other, spec.Name)
 			}
 			same[made.Signer.ID()] = spec.Name
 		}
@@ -69,11 +69,11 @@ func (c *compiler) signed() signed {
 
 func (c *compiler) signerName(path, name string) bool {
 	if name == "" {
-		c.missing(path, "expected a name, got none")
+		c.Missing(path, "expected a name, got none")
 		return false
 	}
 	if len(name) > maxLabelName || !signerName.MatchString(name) {
-		c.errorf(path, "expected at most %d lower-case letters, digits and '-', got %q", maxLabelName, clip(name))
+		c.Errorf(path, "expected at most %d lower-case letters, digits and '-', got %q", maxLabelName, dialect.Clip(name))
 		return false
 	}
 	return true
@@ -82,7 +82,7 @@ func (c *compiler) signerName(path, name string) bool {
 // signer makes a signer's requirement; a group's comes later, when all names
 // are known.
 func (c *compiler) signer(path string, s *v1alpha1.Signer) policy.Requirement {
-	if !c.exactlyOne(path, field{"sigstore", s.Sigstore != nil}, field{"notation", s.Notation != nil}, field{"atLeast", s.AtLeast != nil}) {
+	if !c.ExactlyOne(path, dialect.Given("sigstore", s.Sigstore != nil), dialect.Given("notation", s.Notation != nil), dialect.Given("atLeast", s.AtLeast != nil)) {
 		return nil
 	}
 	var made policy.Signer
@@ -99,20 +99,20 @@ func (c *compiler) signer(path string, s *v1alpha1.Signer) policy.Requirement {
 }
 
 func (c *compiler) sigstore(path string, s *v1alpha1.SigstoreSigner) policy.Signer {
-	one := c.exactlyOne(path, field{"key", s.Key != nil}, field{"keyless", s.Keyless != nil})
+	one := c.ExactlyOne(path, dialect.Given("key", s.Key != nil), dialect.Given("keyless", s.Keyless != nil))
 	ready := one
-	for _, f := range []field{
-		{"keyless", s.Keyless != nil}, {"trustedRoot", s.TrustedRoot != nil}, {"timestamps", s.Timestamps != ""},
+	for _, f := range []dialect.Field{
+		dialect.Given("keyless", s.Keyless != nil), dialect.Given("trustedRoot", s.TrustedRoot != nil), dialect.Given("timestamps", s.Timestamps != ""),
 	} {
-		if f.set {
-			c.unsupported(path + "." + f.name)
+		if f.Set {
+			c.unsupported(path + "." + f.Name)
 			ready = false
 		}
 	}
 	spec := dialect.KeySpec{SignedReference: c.signedReference(path+".signedReference", s.SignedReference)}
 	if choice(c, path+".transparencyLog", s.TransparencyLog, v1alpha1.TransparencyLogRequired, v1alpha1.TransparencyLogIgnored) == 1 {
 		spec.LogIgnored = true
-		c.weaker(path+".transparencyLog", "Ignored accepts signatures that no transparency log has seen: use of a stolen key leaves no trace")
+		c.Weaker(path+".transparencyLog", "Ignored accepts signatures that no transparency log has seen: use of a stolen key leaves no trace")
 	}
 	if s.Key == nil {
 		return nil
@@ -125,7 +125,7 @@ func (c *compiler) sigstore(path string, s *v1alpha1.SigstoreSigner) policy.Sign
 	spec.PEM, spec.Hash = material.content, string(s.Key.Hash)
 	made, err := c.signers.Key(spec)
 	if err != nil {
-		c.refused(err, map[string]string{
+		c.Refused(err, map[string]string{
 			dialect.FieldKey: material.path, dialect.FieldHash: path + ".key.hash",
 			dialect.FieldTransparencyLog: path + ".transparencyLog", dialect.FieldSignedReference: path + ".signedReference",
 		}, path+".key")
@@ -137,7 +137,7 @@ func (c *compiler) sigstore(path string, s *v1alpha1.SigstoreSigner) policy.Sign
 func (c *compiler) signedReference(path, s string) string {
 	switch s {
 	case "", v1alpha1.SignedReferenceAny:
-		c.note(path, "Any accepts a signature whichever reference it was made for, so one from another repository with the same image counts")
+		c.Note(path, "Any accepts a signature whichever reference it was made for, so one from another repository with the same image counts")
 		return v1alpha1.SignedReferenceAny
 	case v1alpha1.SignedReferenceMatchRepository:
 		return s
@@ -145,47 +145,10 @@ func (c *compiler) signedReference(path, s string) string {
 	_, err := c.options.Parser.Parse(s)
 	words := []string{v1alpha1.SignedReferenceAny, v1alpha1.SignedReferenceMatchRepository}
 	switch {
-	case err != nil || dialect.Nearest(s, words) != "":
-		c.near(path, s, words, "expected %s or a repository, got %q", strings.Join(words, ", "), clip(s))
+	case err != nil || spelling.Nearest(s, words) != "":
+		c.Near(path, s, words, "expected %s or a repository, got %q", strings.Join(words, ", "), dialect.Clip(s))
 	case strings.ContainsAny(s[strings.LastIndexByte(s, '/')+1:], ":@"):
-		c.errorf(path, "expected a repository without tag and digest, got %q", clip(s))
+		c.Errorf(path, "expected a repository without tag and digest, got %q", dialect.Clip(s))
 	}
 	return s
-}
-
-// refused reports an error of the signers at the field that it is about.
-func (c *compiler) refused(err error, fields map[string]string, otherwise string) {
-	path := otherwise
-	var spec *dialect.SpecError
-	if errors.As(err, &spec) {
-		if p, known := fields[spec.Field]; known {
-			path = p
-		}
-	}
-	c.errorf(path, "%w", err)
-}
-
-// field is one of several of which exactly one is to be set.
-type field struct {
-	name string
-	set  bool
-}
-
-func (c *compiler) exactlyOne(path string, fields ...field) bool {
-	var names, set []string
-	for _, f := range fields {
-		names = append(names, f.name)
-		if f.set {
-			set = append(set, f.name)
-		}
-	}
-	switch len(set) {
-	case 1:
-		return true
-	case 0:
-		c.missing(path, "expected exactly one of %s, got none", either(names))
-	default:
-		c.errorf(path, "expected exactly one of %s, got %d: %s", either(names), len(set), strings.Join(set, ", "))
-	}
-	return false
 }

@@ -1,11 +1,8 @@
 package nirmata
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/imageref"
@@ -74,46 +71,32 @@ func first(m map[string]dialect.Document, key string, d dialect.Document) {
 // Policies implements [dialect.Dialect]: a TrustPolicy holds a policy for each
 // of its statements, a TrustStore none.
 func (d *Dialect) Policies(document dialect.Document, _ dialect.Material) ([]policy.Policy, error) {
-	r := reader{Dialect: d, document: document}
+	r := reader{Dialect: d, Report: dialect.Report{Document: document}}
 	var compiled []policy.Policy
 	if document.Kind.Kind == kindTrustStore {
 		r.trustStore()
 	} else {
 		compiled = r.trustPolicy()
 	}
-	if err := r.failed.Err(); err != nil {
+	if err := r.Errors.Err(); err != nil {
 		return nil, err
 	}
 	return compiled, nil
 }
 
-// reader reads one document. It collects errors rather than stop at the first;
-// what its methods return counts only if there are none.
+// reader reads one document.
 type reader struct {
 	*Dialect
-	document dialect.Document
-	failed   dialect.Errors
-}
-
-func (r *reader) errorf(path, format string, args ...any) {
-	r.failed = append(r.failed, r.document.Errorf(path, format, args...))
-}
-
-// near reports with the name that was probably meant.
-func (r *reader) near(path, got string, candidates []string, format string, args ...any) {
-	err := r.document.Errorf(path, format, args...)
-	err.Nearest = dialect.Nearest(got, candidates)
-	r.failed = append(r.failed, err)
+	dialect.Report
 }
 
 // decode reports whether the document could be read as a whole.
 func (r *reader) decode(into any) bool {
-	err := r.document.Decode(into)
-	r.failed = append(r.failed, dialect.ErrorsOf(err, r.document.File)...)
-	if r.document.Namespace != "" {
-		r.errorf("metadata.namespace", "expected none: a %s is of the whole cluster", r.document.Kind.Kind)
+	whole := r.Decode(into)
+	if r.Document.Namespace != "" {
+		r.Errorf("metadata.namespace", "expected none: a %s is of the whole cluster", r.Document.Kind.Kind)
 	}
-	return err == nil
+	return whole
 }
 
 // plainName is what the Notary Project admits as the name of a trust store. The
@@ -128,7 +111,7 @@ func isName(s string) bool {
 
 func (r *reader) name(path, s string) {
 	if !isName(s) {
-		r.errorf(path, "expected at most %d letters, digits, '_', '.' and '-', got %q", maxName, clip(s))
+		r.Errorf(path, "expected at most %d letters, digits, '_', '.' and '-', got %q", maxName, dialect.Clip(s))
 	}
 }
 
@@ -137,31 +120,6 @@ func (r *reader) choice(path, got string, allowed ...string) bool {
 	if slices.Contains(allowed, got) {
 		return true
 	}
-	r.near(path, got, allowed, "expected %s, got %q", either(allowed), clip(got))
+	r.Near(path, got, allowed, "expected %s, got %q", dialect.Either(allowed), dialect.Clip(got))
 	return false
-}
-
-// either joins words to "a, b or c".
-func either(words []string) string {
-	last := len(words) - 1
-	if last < 1 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:last], ", ") + " or " + words[last]
-}
-
-func at(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
-
-// maxQuoted bounds what an error repeats of its input.
-const maxQuoted = 200
-
-func clip(s string) string {
-	if len(s) <= maxQuoted {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxQuoted], "") + "…"
-}
-
-func weakening(path, format string, args ...any) policy.Note {
-	return policy.Note{Path: path, Text: fmt.Sprintf(format, args...), Weakening: true}
 }

@@ -3,6 +3,7 @@ package nirmata
 import (
 	"strings"
 
+	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/policy"
 )
@@ -14,16 +15,16 @@ const anyScope = "*"
 func (r *reader) scope(path, text string) (imageref.Repository, bool) {
 	host, rest, _ := strings.Cut(text, "/")
 	if rest == "" || !strings.ContainsAny(host, ".:") && host != "localhost" {
-		r.errorf(path, "expected a repository with its registry's host, such as ghcr.io/acme/app, or %q alone, got %q", anyScope, clip(text))
+		r.Errorf(path, "expected a repository with its registry's host, such as ghcr.io/acme/app, or %q alone, got %q", anyScope, dialect.Clip(text))
 		return imageref.Repository{}, false
 	}
 	if strings.ContainsAny(rest, ":@") {
-		r.errorf(path, "expected a repository without tag and digest, got %q", clip(text))
+		r.Errorf(path, "expected a repository without tag and digest, got %q", dialect.Clip(text))
 		return imageref.Repository{}, false
 	}
 	ref, err := r.options.Parser.Parse(text)
 	if err != nil {
-		r.errorf(path, "expected a repository: %w", err)
+		r.Errorf(path, "expected a repository: %w", err)
 		return imageref.Repository{}, false
 	}
 	return ref.Repository(), true

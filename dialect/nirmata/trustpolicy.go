@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/policy"
 )
@@ -27,30 +28,31 @@ func (r *reader) trustPolicy() []policy.Policy {
 	}
 	spec := d.Spec
 	if spec.Version != documentVersion {
-		r.errorf("spec.version", "expected %q, got %q", documentVersion, clip(spec.Version))
+		r.Errorf("spec.version", "expected %q, got %q", documentVersion, dialect.Clip(spec.Version))
 	}
 	r.name("spec.trustPolicyName", spec.TrustPolicyName)
-	if other, found := r.policies[spec.TrustPolicyName]; found && other.Name != r.document.Name {
-		r.errorf("spec.trustPolicyName", "expected each name once, got %q again: it is in %s", clip(spec.TrustPolicyName), other.Place())
+	if other, found := r.policies[spec.TrustPolicyName]; found && other.Name != r.Document.Name {
+		r.Errorf("spec.trustPolicyName", "expected each name once, got %q again: it is in %s", dialect.Clip(spec.TrustPolicyName), other.Place())
 	}
 	const path = "spec.trustPolicies"
 	if n := len(spec.TrustPolicies); n == 0 || n > maxStatements {
-		r.errorf(path, "expected one to %d statements, got %d", maxStatements, n)
+		r.Errorf(path, "expected one to %d statements, got %d", maxStatements, n)
 		return nil
 	}
 	scopes := r.scopes(path, spec.TrustPolicies)
 	names := map[string]int{}
 	var compiled []policy.Policy
 	for i := range spec.TrustPolicies {
-		s, here := &spec.TrustPolicies[i], at(path, i)
+		s, here := &spec.TrustPolicies[i], dialect.At(path, i)
 		if s.Name == "" || len(s.Name) > maxName {
-			r.errorf(here+".name", "expected a name of at most %d bytes, got %q", maxName, clip(s.Name))
+			r.Errorf(here+".name", "expected a name of at most %d bytes, got %q", maxName, dialect.Clip(s.Name))
 		}
 		if j, twice := names[s.Name]; twice {
-			r.errorf(here+".name", "expected each name once, got %q again: it is %s", clip(s.Name), at(path, j))
+			r.Errorf(here+".name", "expected each name once, got %q again: it is %s", dialect.Clip(s.Name), dialect.At(path, j))
 		}
 		names[s.Name] = i
 		p := r.statement(here, s)
+		p.Notes, r.Notes = r.Notes, nil // of this statement
 		p.ByName = spec.TrustPolicyName
 		p.Include, p.Exclude = scopes[i].include, scopes[i].exclude
 		compiled = append(compiled, p)
@@ -69,29 +71,29 @@ func (r *reader) scopes(path string, statements []statement) []selection {
 	selections := make([]selection, len(statements))
 	wildcard := -1
 	for i, s := range statements {
-		here := at(path, i) + ".registryScopes"
+		here := dialect.At(path, i) + ".registryScopes"
 		if n := len(s.RegistryScopes); n == 0 || n > maxScopes {
-			r.errorf(here, "expected one to %d scopes, got %d", maxScopes, n)
+			r.Errorf(here, "expected one to %d scopes, got %d", maxScopes, n)
 			continue
 		}
 		if slices.Contains(s.RegistryScopes, anyScope) {
 			switch {
 			case len(s.RegistryScopes) > 1:
-				r.errorf(here, "expected %q alone, got it beside others", anyScope)
+				r.Errorf(here, "expected %q alone, got it beside others", anyScope)
 			case wildcard >= 0:
-				r.errorf(here, "expected %q in one statement, got it again: it is in %s", anyScope, at(path, wildcard))
+				r.Errorf(here, "expected %q in one statement, got it again: it is in %s", anyScope, dialect.At(path, wildcard))
 			default:
 				wildcard = i
 			}
 			continue
 		}
 		for j, text := range s.RegistryScopes {
-			repository, ok := r.scope(at(here, j), text)
+			repository, ok := r.scope(dialect.At(here, j), text)
 			if !ok {
 				continue
 			}
 			if other, twice := owner[repository]; twice {
-				r.errorf(at(here, j), "expected each repository once, got %q again: it is in %s", repository, at(path, other))
+				r.Errorf(dialect.At(here, j), "expected each repository once, got %q again: it is in %s", repository, dialect.At(path, other))
 				continue
 			}
 			owner[repository] = i

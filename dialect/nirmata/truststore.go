@@ -30,10 +30,10 @@ func (r *reader) trustStore() {
 	}
 	r.name("spec.trustStoreName", s.Spec.TrustStoreName)
 	r.choice("spec.type", s.Spec.Type, storeCA, storeSigningAuthority)
-	if other, found := r.stores[storeKey(s.Spec)]; found && other.Name != r.document.Name {
-		r.errorf("spec.trustStoreName", "expected each trust store once, got %q again: it is in %s", clip(storeKey(s.Spec)), other.Place())
+	if other, found := r.stores[storeKey(s.Spec)]; found && other.Name != r.Document.Name {
+		r.Errorf("spec.trustStoreName", "expected each trust store once, got %q again: it is in %s", dialect.Clip(storeKey(s.Spec)), other.Place())
 	}
-	if len(r.failed) > 0 {
+	if len(r.Errors) > 0 {
 		return
 	}
 	// Whether the verifier takes these certificates, it says best itself.
@@ -41,7 +41,7 @@ func (r *reader) trustStore() {
 		TrustStores: []dialect.TrustStore{{Type: s.Spec.Type, Certificates: []byte(s.Spec.CABundle)}}, TrustedIdentities: []string{anyIdentity}, Level: levelStrict,
 	})
 	if err != nil {
-		r.errorf("spec.caBundle", "%w", err)
+		r.Errorf("spec.caBundle", "%w", err)
 	}
 }
 

@@ -1,4 +1,5 @@
-package dialect
+// Package spelling finds the name that a mistyped one was probably meant to be.
+package spelling
 
 import "strings"
 
