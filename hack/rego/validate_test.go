@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,7 +63,10 @@ func TestR45NoAnswerIsAdmittedThroughAnUndefinedField(t *testing.T) {
 			} else {
 				admitted["Cosign"], admitted["Both"], admitted["Twice"] = []string{w.signed}, []string{w.signed, w.notation}, []string{w.signed, w.signed}
 			}
-			if !tmpl.blindToErrors { // no kubelet runs an image without a name
+			// Names that we refuse and that a container runtime reads.
+			refused["ImageID"], refused["BareImageID"] = []string{"sha256:" + strings.Repeat("a", 64)}, []string{strings.Repeat("a", 64)}
+			refused["UnderscoreHost"], refused["OneImageID"] = []string{"my_registry.example/app:v1"}, []string{w.notation, "sha256:" + strings.Repeat("a", 64)}
+			if !tmpl.blindToErrors { // and what none reads
 				refused["Malformed"], refused["Empty"], refused["OneMalformed"] = []string{unreadable}, []string{""}, []string{w.notation, unreadable}
 			}
 			if !tmpl.namespaced { // the brackets would be the image's own

@@ -55,7 +55,9 @@ func (o *CheckImagesOptions) complete() error {
 // A policy of Kyverno's posts its variable `images` and the name of a trust
 // policy; the answer is 200 with a patch for each image that was verified, or a
 // text with any other status, which Kyverno reports as the failure of the
-// policy's context. There is no 200 for an image that was not verified.
+// policy's context. 200 says that every image that had to be verified was. It has
+// no patch for two kinds of images that are not: those that the caller's
+// imageReferences leave out, and those that the trust policy skips.
 //
 // The field "metadata" is read and never believed: the service that this door
 // stands in for skips images that it names, and it is the value of an
@@ -84,6 +86,20 @@ type failure struct {
 
 func notAcceptable(text string) *failure { return &failure{http.StatusNotAcceptable, text} }
 
+func busy() *failure {
+	return &failure{http.StatusServiceUnavailable, "too many requests under way; this one was not decided"}
+}
+
+// Bounds on requests that cost more than their bytes.
+const (
+	// maxReading is how many requests are parsed, matched and compiled at once:
+	// that takes a processor up to a second, and the admission doors need it too.
+	maxReading = 4
+	// maxConditionHolders is how many requests hold compiled conditions at once,
+	// some megabytes each, until their images are decided.
+	maxConditionHolders = 32
+)
+
 func (c *checkCall) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -96,12 +112,15 @@ func (c *checkCall) serve(w http.ResponseWriter, r *http.Request) {
 	slot, ok := s.enter(ctx)
 	if !ok {
 		w.Header().Set("Retry-After", "1")
-		text(w, http.StatusServiceUnavailable, "too many requests under way; this one was not decided")
+		text(w, http.StatusServiceUnavailable, busy().text)
 		return
 	}
 	defer slot.leave()
 	results, failed := c.answer(ctx, r, slot)
 	if failed != nil {
+		if failed.status == http.StatusServiceUnavailable {
+			w.Header().Set("Retry-After", "1")
+		}
 		c.refuse(ctx, w, failed)
 		return
 	}
@@ -122,7 +141,14 @@ func (c *checkCall) answer(ctx context.Context, r *http.Request, held *slot) ([]
 	if failed := c.chooseTrustPolicy(); failed != nil {
 		return nil, failed
 	}
-	request, failed := c.question()
+	if len(c.asked.attestations) > 0 {
+		release, ok := c.server.conditions.take(ctx)
+		if !ok {
+			return nil, busy()
+		}
+		held.with(release)
+	}
+	request, failed := c.question(ctx)
 	if failed != nil {
 		return nil, failed
 	}
@@ -148,7 +174,12 @@ func (c *checkCall) read(ctx context.Context, r *http.Request) *failure {
 	if err != nil {
 		return &failure{statusOf(err), err.Error()}
 	}
-	asked, err := parseCheck(body)
+	done, ok := c.server.reading.take(ctx)
+	if !ok {
+		return busy()
+	}
+	defer done()
+	asked, err := parseCheck(body, c.server.options.Parser)
 	if err != nil {
 		return notAcceptable(err.Error())
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/policy"
-	"github.com/bonafide-dev/bonafide/workload"
 )
 
 // checkResult is one image that was verified: an operation of a JSON patch, and
@@ -19,23 +18,6 @@ type checkResult struct {
 	Value string `json:"value"`
 	Name  string `json:"name"`
 	Image string `json:"image"`
-}
-
-// question is what the decider is asked: the images that the caller's
-// imageReferences mean, by the trust policy alone.
-func (c *checkCall) question() (engine.Request, *failure) {
-	extras, failed := c.extras()
-	if failed != nil {
-		return engine.Request{}, failed
-	}
-	c.asked.images = slices.DeleteFunc(c.asked.images, func(i checkImage) bool {
-		return len(c.asked.patterns) > 0 && !slices.ContainsFunc(c.asked.patterns, func(p string) bool { return matches(p, i.spelled) })
-	})
-	images := make([]workload.Image, len(c.asked.images))
-	for i, image := range c.asked.images {
-		images[i] = image.workload()
-	}
-	return engine.Request{Images: images, CanPin: true, Policies: []string{c.asked.trustPolicy}, Extra: extras}, nil
 }
 
 // results returns the images that were verified, or the first failure in the
@@ -190,9 +172,9 @@ func failedLeaves(d engine.ImageDecision) []policy.Finding {
 // proven reports whether anything was proven about the image, rather than
 // allowed whatever the evidence.
 func proven(d engine.ImageDecision) bool {
-	var any func(policy.Finding) bool
-	any = func(f policy.Finding) bool { return len(f.Proofs) > 0 || slices.ContainsFunc(f.Children, any) }
-	return slices.ContainsFunc(d.Policies, func(p engine.PolicyDecision) bool { return p.Mode == policy.Enforce && any(p.Finding) })
+	var proves func(policy.Finding) bool
+	proves = func(f policy.Finding) bool { return len(f.Proofs) > 0 || slices.ContainsFunc(f.Children, proves) }
+	return slices.ContainsFunc(d.Policies, func(p engine.PolicyDecision) bool { return p.Mode == policy.Enforce && proves(p.Finding) })
 }
 
 // count counts what was decided of an image.

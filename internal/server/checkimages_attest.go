@@ -5,15 +5,13 @@ import (
 	"fmt"
 
 	"github.com/bonafide-dev/bonafide/attest/jmes"
-	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/imageref"
-	"github.com/bonafide-dev/bonafide/policy"
 )
 
 // checkAttestation asks for artifacts of some types at the images that a
 // pattern means.
 type checkAttestation struct {
-	pattern string
+	pattern checkPattern
 	types   []checkType
 }
 
@@ -23,44 +21,96 @@ type checkType struct {
 	conditions jmes.Block
 }
 
-func parseAttestations(value any) ([]checkAttestation, error) {
+// Bounds on what a request may ask of attestations. The policies in use ask for a
+// handful of types by a handful of conditions, in some KiB.
+const (
+	maxAttestations = 100
+	// maxTypes bounds all types of all attestations: each is looked for.
+	maxTypes = 200
+	// maxConditions bounds all conditions of all types: each is compiled, and
+	// evaluated for each artifact.
+	maxConditions = 100
+	// maxAttestationBytes bounds all attestations as they are kept until the
+	// images are decided: their texts, and valueBytes for each value. It leaves
+	// room for a list of some thousand licences.
+	maxAttestationBytes = 256 << 10
+	// valueBytes: a value in memory takes an interface beside what it refers to.
+	valueBytes = 16
+)
+
+// weigh returns how many bytes of a decoded value count.
+func weigh(value any) int {
+	n := valueBytes
+	switch v := value.(type) {
+	case string:
+		n += len(v)
+	case []any:
+		for _, element := range v {
+			n += weigh(element)
+		}
+	case map[string]any:
+		for name, element := range v {
+			n += len(name) + weigh(element)
+		}
+	}
+	return n
+}
+
+func parseAttestations(parser imageref.Parser, value any) ([]checkAttestation, error) {
+	if n := weigh(value); n > maxAttestationBytes {
+		return nil, fmt.Errorf("attestations: expected at most %d bytes, got %d", maxAttestationBytes, n)
+	}
 	list, err := jsonObject{where: "the request", fields: map[string]any{"attestations": value}}.list("attestations", maxAttestations)
 	if err != nil {
 		return nil, err
 	}
 	var all []checkAttestation
-	count := 0
+	types, conditions := 0, 0
 	for i, v := range list {
-		where := fmt.Sprintf("attestations[%d]", i)
-		o, err := newObject(where, v, "imageReference", "type")
+		a, err := parseAttestation(parser, fmt.Sprintf("attestations[%d]", i), v)
 		if err != nil {
 			return nil, err
 		}
-		pattern, err := o.text("imageReference")
-		if err != nil {
-			return nil, err
+		types += len(a.types)
+		for _, t := range a.types {
+			conditions += len(t.conditions.Any) + len(t.conditions.All)
 		}
-		if pattern == "" {
-			return nil, fmt.Errorf("image reference cannot be empty: %s", where)
-		}
-		types, err := o.list("type", maxTypes)
-		if err != nil {
-			return nil, err
-		}
-		if count += len(types); len(types) == 0 || count > maxTypes {
-			return nil, fmt.Errorf("%s.type: expected one to %d types in all attestations, got %d", where, maxTypes, count)
-		}
-		a := checkAttestation{pattern: pattern}
-		for j, v := range types {
-			t, err := parseType(fmt.Sprintf("%s.type[%d]", where, j), v)
-			if err != nil {
-				return nil, err
-			}
-			a.types = append(a.types, t)
+		if types > maxTypes || conditions > maxConditions {
+			return nil, fmt.Errorf("attestations: expected at most %d types and %d conditions in all attestations, got more", maxTypes, maxConditions)
 		}
 		all = append(all, a)
 	}
 	return all, nil
+}
+
+func parseAttestation(parser imageref.Parser, where string, value any) (checkAttestation, error) {
+	o, err := newObject(where, value, "imageReference", "type")
+	if err != nil {
+		return checkAttestation{}, err
+	}
+	pattern, err := o.text("imageReference")
+	if err != nil {
+		return checkAttestation{}, err
+	}
+	if pattern == "" {
+		return checkAttestation{}, fmt.Errorf("image reference cannot be empty: %s", where)
+	}
+	types, err := o.list("type", maxTypes)
+	if err != nil {
+		return checkAttestation{}, err
+	}
+	if len(types) == 0 {
+		return checkAttestation{}, fmt.Errorf("%s.type: expected one to %d types, got none", where, maxTypes)
+	}
+	a := checkAttestation{pattern: newCheckPattern(parser, pattern)}
+	for j, v := range types {
+		t, err := parseType(fmt.Sprintf("%s.type[%d]", where, j), v)
+		if err != nil {
+			return checkAttestation{}, err
+		}
+		a.types = append(a.types, t)
+	}
+	return a, nil
 }
 
 func parseType(where string, value any) (checkType, error) {
@@ -129,66 +179,4 @@ func parseTests(o jsonObject, name string) ([]jmes.Test, error) {
 		tests[i] = t
 	}
 	return tests, nil
-}
-
-// maxConditions bounds the conditions of one list: each is evaluated for each
-// artifact.
-const maxConditions = 100
-
-// imagesLike selects the images that a pattern of the caller's means. It is
-// only ever asked what to include.
-type imagesLike struct {
-	pattern string
-	known   map[string]bool // of the request's own images, in all their spellings
-}
-
-var _ policy.ImagePattern = imagesLike{}
-
-// Includes implements [policy.ImagePattern]: doubt includes.
-func (p imagesLike) Includes(ref imageref.Reference) bool {
-	if means, known := p.known[ref.Original()]; known {
-		return means
-	}
-	return matches(p.pattern, spellings(ref))
-}
-
-// Excludes implements [policy.ImagePattern]: it excludes nothing.
-func (imagesLike) Excludes(imageref.Reference) bool { return false }
-
-// String returns the pattern.
-func (p imagesLike) String() string { return p.pattern }
-
-// extras are the artifacts that the request asks for beside the trust policy.
-func (c *checkCall) extras() ([]engine.Extra, *failure) {
-	var all []engine.Extra
-	for _, a := range c.asked.attestations {
-		images := imagesLike{pattern: a.pattern, known: map[string]bool{}}
-		for _, i := range c.asked.images { // two of one reference may differ in their tags
-			images.known[i.ref()] = images.known[i.ref()] || matches(a.pattern, i.spelled)
-		}
-		for _, t := range a.types {
-			conditions, err := t.compile()
-			if err != nil {
-				return nil, notAcceptable("failed to create attestation list: " + t.where + ": " + err.Error())
-			}
-			all = append(all, engine.Extra{Images: images, Artifact: policy.Claim{
-				Type: t.name, Quantifier: policy.EveryFound, Conditions: conditions, Where: t.where,
-			}})
-		}
-	}
-	return all, nil
-}
-
-// compile compiles what an artifact must say. A type without conditions asks
-// that artifacts are there and signed.
-func (t checkType) compile() ([]policy.Condition, error) {
-	if t.conditions.Any == nil && t.conditions.All == nil {
-		return nil, nil
-	}
-	// Kyverno resolves `{{ }}` itself, so that policies write `\{{ }}`.
-	compiled, err := jmes.Compile([]jmes.Block{t.conditions}, jmes.Options{Escaped: true})
-	if err != nil {
-		return nil, err
-	}
-	return []policy.Condition{compiled}, nil
 }

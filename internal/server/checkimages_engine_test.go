@@ -48,10 +48,17 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldOf(t, fixture.Options{Referrers: true}, registry.Options{Clock: time.Now})
+}
+
+// newWorldOf has a registry of some kind, and some way to read it.
+func newWorldOf(t testing.TB, kind fixture.Options, read registry.Options) *world {
+	t.Helper()
 	w := &world{t: t, folder: t.TempDir(), metrics: server.NewMetrics()}
-	w.Registry = must[*fixture.Registry](t)(fixture.NewRegistry(fixture.Options{Referrers: true}))
+	w.Registry = must[*fixture.Registry](t)(fixture.NewRegistry(kind))
 	t.Cleanup(w.Close)
-	client := must[*registry.Client](t)(registry.New(registry.Options{Clock: time.Now, InsecureHosts: []string{w.Host()}}))
+	read.InsecureHosts = []string{w.Host()}
+	client := must[*registry.Client](t)(registry.New(read))
 	t.Cleanup(client.Close)
 	w.engine = must[*engine.Engine](t)(engine.New(client, engine.Options{Now: time.Now, Observer: w.metrics}))
 	w.server = newServer(t, w.engine, func(o *server.Options) {

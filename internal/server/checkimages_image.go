@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/bonafide-dev/bonafide/imageref"
@@ -28,7 +27,7 @@ type checkImage struct {
 	reference, referenceWithTag string
 	pointer                     string
 
-	spelled []string // its forms
+	spelled spellings
 }
 
 // maxPointer: the longest pointer in use, to a CronJob's container, has 60
@@ -39,7 +38,7 @@ const maxPointer = 512
 // the spec of a Pod or of what makes Pods.
 var imagePointer = regexp.MustCompile(`^/spec(?:/[A-Za-z0-9_.~-]+){2,16}/image$`)
 
-func parseImage(list, container string, value any) (checkImage, error) {
+func parseImage(parser imageref.Parser, list, container string, value any) (checkImage, error) {
 	where := fmt.Sprintf("images.%s[%q]", list, clip(container, maxLine))
 	o, err := newObject(where, value, "registry", "name", "path", "tag", "digest", "reference", "referenceWithTag", "jsonPointer")
 	if err != nil {
@@ -60,7 +59,7 @@ func parseImage(list, container string, value any) (checkImage, error) {
 	if err := i.check(); err != nil {
 		return checkImage{}, fmt.Errorf("%s: %w", where, err)
 	}
-	i.spelled = i.forms()
+	i.spelled = i.spellings(parser)
 	return i, nil
 }
 
@@ -113,86 +112,4 @@ func (i checkImage) String() string {
 		fields = append(fields, i.reference, i.referenceWithTag)
 	}
 	return "{{" + strings.Join(fields, " ") + "} " + i.pointer + "}"
-}
-
-// forms are the spellings of the image that a pattern may have been written
-// for, each once.
-func (i checkImage) forms() []string {
-	all := []string{i.ref(), i.base(), i.base() + ":" + i.tag}
-	if ref, err := imageref.Parse(i.ref()); err == nil {
-		all = append(all, spellings(ref)...)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// spellings are the forms of a reference.
-func spellings(ref imageref.Reference) []string {
-	repository := ref.Repository().String()
-	forms := []string{ref.Original(), ref.String(), repository}
-	if ref.Tag() != "" {
-		forms = append(forms, repository+":"+ref.Tag())
-	}
-	if !ref.Digest().IsZero() {
-		forms = append(forms, repository+"@"+ref.Digest().String())
-	}
-	return forms
-}
-
-// matches reports whether one of the forms is what the pattern means: doubt
-// includes (TRUST R12).
-func matches(pattern string, forms []string) bool {
-	return slices.ContainsFunc(forms, func(f string) bool { return wildcard(pattern, f) })
-}
-
-// maxMatching bounds the work of matching all patterns of a request with all
-// images, in pairs of bytes: half a second at worst. Twenty images and twenty
-// patterns are below two million.
-const maxMatching = 1 << 28
-
-// checkMatching refuses requests that would take too long to match.
-func (r checkRequest) checkMatching() error {
-	var patterns, forms int
-	for _, p := range r.patterns {
-		patterns += len(p)
-	}
-	for _, a := range r.attestations {
-		patterns += len(a.pattern)
-	}
-	for _, i := range r.images {
-		for _, f := range i.spelled {
-			forms += len(f)
-		}
-	}
-	if patterns*forms > maxMatching {
-		return fmt.Errorf("expected at most %d pairs of bytes of patterns and images, got %d", maxMatching, patterns*forms)
-	}
-	return nil
-}
-
-// wildcard matches as Kyverno does: "*" is any run of characters, "?" is one.
-// It takes time proportional to the product of the lengths: it remembers the
-// latest star only, since giving an earlier one more cannot help what follows.
-func wildcard(pattern, s string) bool {
-	p, n := []rune(pattern), []rune(s)
-	at, star, mark := 0, -1, 0
-	for i := 0; i < len(n); {
-		switch {
-		case at < len(p) && p[at] == '*':
-			star, mark = at, i
-			at++
-		case at < len(p) && (p[at] == '?' || p[at] == n[i]):
-			at++
-			i++
-		case star >= 0:
-			mark++
-			at, i = star+1, mark
-		default:
-			return false
-		}
-	}
-	for at < len(p) && p[at] == '*' {
-		at++
-	}
-	return at == len(p)
 }

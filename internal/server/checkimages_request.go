@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/imageref"
 )
 
 // Bounds on a request at /checkimages. A Pod is at most 1.5 MiB and each of its
@@ -16,9 +17,6 @@ import (
 const (
 	maxCheckImages     = 1000
 	maxImageReferences = 100
-	maxAttestations    = 100
-	// maxTypes bounds all types of all attestations: each is looked for.
-	maxTypes = 200
 	// maxName bounds names and references: an image reference is below 800
 	// characters.
 	maxName = 1024
@@ -26,7 +24,7 @@ const (
 
 // checkRequest is the body of a request, checked.
 type checkRequest struct {
-	patterns     []string // imageReferences; none means every image
+	patterns     []checkPattern // imageReferences; none means every image
 	images       []checkImage
 	trustPolicy  string
 	attestations []checkAttestation
@@ -35,7 +33,7 @@ type checkRequest struct {
 // parseCheck reads a body. Fields that it does not know are left out, as the
 // service that this door stands in for does; a name that occurs twice, or is a
 // known one but for its case, which that service would read, is refused.
-func parseCheck(body []byte) (checkRequest, error) {
+func parseCheck(body []byte, parser imageref.Parser) (checkRequest, error) {
 	var root any
 	if err := evidence.DecodeJSON(body, &root); err != nil {
 		return checkRequest{}, err
@@ -46,13 +44,19 @@ func parseCheck(body []byte) (checkRequest, error) {
 	}
 	var r checkRequest
 	steps := []func() error{
-		func() (err error) { r.images, err = parseImages(o.field("images")); return err },
-		func() (err error) {
-			r.patterns, err = o.strings("imageReferences", maxImageReferences)
+		func() (err error) { r.images, err = parseImages(parser, o.field("images")); return err },
+		func() error {
+			texts, err := o.strings("imageReferences", maxImageReferences)
+			for _, text := range texts {
+				r.patterns = append(r.patterns, newCheckPattern(parser, text))
+			}
 			return err
 		},
 		func() (err error) { r.trustPolicy, err = o.text("trustPolicy"); return err },
-		func() (err error) { r.attestations, err = parseAttestations(o.field("attestations")); return err },
+		func() (err error) {
+			r.attestations, err = parseAttestations(parser, o.field("attestations"))
+			return err
+		},
 		func() error { return checkMetadata(o) },
 		func() error { return o.boolean("insecure") },
 		func() error { return r.checkMatching() },
@@ -82,7 +86,7 @@ func checkMetadata(o jsonObject) error {
 
 // parseImages reads Kyverno's variable: lists of containers by their names.
 // Order: containers, initContainers, ephemeralContainers, each by name.
-func parseImages(value any) ([]checkImage, error) {
+func parseImages(parser imageref.Parser, value any) ([]checkImage, error) {
 	lists, err := newObject("images", value, listContainers, listInit, listEphemeral)
 	if err != nil {
 		return nil, err
@@ -98,7 +102,7 @@ func parseImages(value any) ([]checkImage, error) {
 			return nil, fmt.Errorf("expected at most %d images, got more", maxCheckImages)
 		}
 		for _, name := range slices.Sorted(maps.Keys(named.fields)) {
-			image, err := parseImage(list, name, named.fields[name])
+			image, err := parseImage(parser, list, name, named.fields[name])
 			if err != nil {
 				return nil, err
 			}

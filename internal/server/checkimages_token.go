@@ -34,8 +34,10 @@ func defaultAllowedUsers() []string {
 }
 
 // authorize returns why the caller may not ask, or nil. Without a reviewer
-// everybody may: what the door answers is not secret, and a patch that nobody
-// asked for does nothing.
+// everybody may, and [Server.Serve] says so. No answer repeats what a statement
+// says that only Bonafide's own credentials can read (TRUST R36). But whoever may
+// ask can find it out by yes and no: the conditions are the caller's. That is
+// what the door is for, so that its callers are for the operator to choose.
 func (s *Server) authorize(ctx context.Context, header http.Header) *failure {
 	reviewer := s.options.CheckImages.TokenReviewer
 	if reviewer == nil {

@@ -331,3 +331,51 @@ func TestGatekeeperTimeoutIsPositive(t *testing.T) {
 		t.Error("want an error")
 	}
 }
+
+// However many namespaces a batch names, they share the caller's time.
+func TestR45ManyNamespacesShareTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s := newServer(t, server.DeciderFunc(func(context.Context, engine.Request) engine.Decision {
+			<-release
+			return engine.Decision{}
+		}), func(o *server.Options) { o.GatekeeperTimeout = time.Second })
+		var keys []string
+		for i := range 500 {
+			keys = append(keys, fmt.Sprintf("[ns-%d]ghcr.io/acme/app:1", i))
+		}
+		began := time.Now()
+		a := provide(t, s, ownMutate, keys...)
+		if took := time.Since(began); took >= time.Second {
+			t.Errorf("want an answer within a second, got one after %s", took)
+		}
+		for _, i := range a.Response.Items {
+			if i.Error == "" || i.Value != nil {
+				t.Errorf("want an error, got %+v", i)
+			}
+		}
+		if len(a.Response.Items) != len(keys) {
+			t.Errorf("items: want %d, got %d", len(keys), len(a.Response.Items))
+		}
+		close(release)
+		synctest.Wait()
+	})
+}
+
+// A container runtime reads names that we refuse. Some templates look at no
+// error, so that these have a value.
+func TestR45NamesThatARuntimeReadsHaveAValue(t *testing.T) {
+	s := newServer(t, server.DeciderFunc(func(context.Context, engine.Request) engine.Decision { return engine.Decision{} }))
+	hex := strings.Repeat("a", 64)
+	for _, path := range []string{ownValidate, "/ratify/gatekeeper/v1/verify", "/ratify/gatekeeper/v2/verify"} {
+		a := provide(t, s, path, "sha256:"+hex, hex, "my_registry.example/app:v1", "no image at all", "A\nB")
+		for i, item := range a.Response.Items {
+			value, _ := item.Value.(map[string]any)
+			if readable := i < 3; readable && (item.Error != "" || value["isSuccess"] != false || value["succeeded"] != false) {
+				t.Errorf("%s: %q: want a value that denies, got %+v", path, item.Key, item)
+			} else if !readable && (item.Error == "" || item.Value != nil) {
+				t.Errorf("%s: %q: want an error, got %+v", path, item.Key, item)
+			}
+		}
+	}
+}

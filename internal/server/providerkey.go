@@ -11,7 +11,6 @@ import (
 
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/evidence"
-	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/policy"
 	"github.com/bonafide-dev/bonafide/workload"
 )
@@ -101,7 +100,12 @@ func (c *providerCall) judge(ctx context.Context, held *slot, grace time.Duratio
 	slots := make(chan struct{}, maxGroups)
 	var running sync.WaitGroup
 	for _, g := range groups {
-		slots <- struct{}{} // each is left by the deadline
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			g.late(ctx)
+			continue
+		}
 		running.Go(func() {
 			defer func() { <-slots }()
 			g.decision, g.problem = c.server.ask(ctx, asked{door: c.at.door, held: held, grace: grace, request: g.question(c.at.mutates)})
@@ -119,11 +123,17 @@ func (c *providerCall) judge(ctx context.Context, held *slot, grace time.Duratio
 	return judged, nil
 }
 
+// late leaves a group undecided whose turn did not come before the deadline.
+func (g *keyGroup) late(ctx context.Context) {
+	g.problem = &evidence.Problem{Reason: evidence.DeadlineExceeded, Expected: "a decision before the deadline", Got: "none yet", Err: context.Cause(ctx)}
+	g.decision = undecided(g.images, g.problem)
+}
+
 // readKey reads one key. Nothing is decided about one that is no image, nor, at
 // a door that pins, about an image that has its digest.
 func (c *providerCall) readKey(text string) judgedKey {
 	j := judgedKey{key: parseKey(text)}
-	ref, err := imageref.Parse(j.key.image)
+	ref, err := c.server.options.Parser.Parse(j.key.image)
 	if err != nil {
 		j.problem = malformed(j.key.image, err)
 		return j

@@ -1,9 +1,12 @@
 package server
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/distribution/reference"
 
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -69,8 +72,8 @@ type verificationResult struct {
 	ErrorReason  string `json:"errorReason,omitempty"`
 }
 
-// unreadable answers a key that is no image. Everything else has a value: some
-// templates do not look at errors.
+// unreadable answers a key that is no image. Whatever a node might run has a
+// value, since some templates do not look at errors (TRUST R45).
 func (j judgedKey) unreadable() providerItem {
 	return providerItem{Error: clip(summary(j.problem.Error()), maxLine)}
 }
@@ -82,15 +85,25 @@ func (c *providerCall) head(version string, j judgedKey) reportHead {
 	}
 }
 
+// runnable reports whether a node could run what the key names, although it was
+// refused: container runtimes read more names than we do, identifiers of images
+// that a node has among them.
+func (j judgedKey) runnable() bool {
+	_, err := reference.ParseNormalizedNamed(j.key.image)
+	return err == nil || imageID.MatchString(j.key.image)
+}
+
+var imageID = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
 func reportV1(c *providerCall, j judgedKey) providerItem {
-	if j.problem != nil {
+	if j.problem != nil && !j.runnable() {
 		return j.unreadable()
 	}
 	return providerItem{Value: valueV1{reportHead: c.head(reportV1Version, j), VerifierReports: j.reports()}}
 }
 
 func reportV2(c *providerCall, j judgedKey) providerItem {
-	if j.problem != nil {
+	if j.problem != nil && !j.runnable() {
 		return j.unreadable()
 	}
 	v := valueV2{reportHead: c.head(reportV2Version, j)}
@@ -134,8 +147,10 @@ func (j judgedKey) pinned(write func(imageref.Reference) string) providerItem {
 	case j.open():
 		return providerItem{Error: message("the image could not be decided", j.refusals())}
 	case j.kept, !j.verified(), j.decision.Pinned == "":
-		return providerItem{Value: j.key.text}
+		return providerItem{Value: j.key.image}
 	}
+	// Without the operator's aliases, on purpose: they say which hosts count as
+	// one, not which one the node can pull from.
 	ref, err := imageref.Parse(j.decision.Pinned)
 	if err != nil || ref.Digest().IsZero() {
 		return providerItem{Error: summary("internal error; the image was not pinned")}
@@ -147,6 +162,9 @@ func (j judgedKey) pinned(write func(imageref.Reference) string) providerItem {
 // Templates may decide by the reports alone, so that none is a success unless
 // the image is verified.
 func (j judgedKey) reports() []verifierReport {
+	if j.problem != nil {
+		return []verifierReport{j.failure("bonafide", line(clip(j.key.image, maxLine), "", j.problem), j.problem.Reason)}
+	}
 	var all []verifierReport
 	for _, p := range j.decision.Policies {
 		switch {

@@ -39,6 +39,7 @@ const (
 // Serve closes both listeners. The error says which one could not be served, or
 // that requests were cut off.
 func (s *Server) Serve(ctx context.Context, doors, status net.Listener) error {
+	s.warnOfCallers(ctx)
 	front, back := s.doorServer(), s.statusServer()
 	failed := make(chan error, 2)
 	go func() {
@@ -60,6 +61,13 @@ func (s *Server) Serve(ctx context.Context, doors, status net.Listener) error {
 		err = errors.Join(err, <-failed)
 	}
 	return err
+}
+
+// warnOfCallers says what the lack of a token reviewer means (TRUST R36).
+func (s *Server) warnOfCallers(ctx context.Context) {
+	if o := s.options.CheckImages; o.TrustPolicies != nil && o.TokenReviewer == nil {
+		s.log.WarnContext(ctx, "callers of /checkimages can find out by their conditions what attestations say that only Bonafide's registry credentials read: keep the path to Kyverno by a NetworkPolicy")
+	}
 }
 
 // drain closes the doors, and the status port after them: a prober must be able

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bonafide-dev/bonafide/engine"
+	"github.com/bonafide-dev/bonafide/imageref"
 )
 
 // Decider decides whether images may run. Decide must return by the context's
@@ -62,6 +63,10 @@ func (u Unmatched) String() string {
 // required; the zero values of the others are the defaults.
 type Options struct {
 	Decider Decider
+	// Parser reads image references and patterns; it must be the decider's, so
+	// that both know the same aliases of hosts (TRUST R11). The zero Parser knows
+	// Docker Hub's.
+	Parser imageref.Parser
 	// GetCertificate returns the certificate of the doors' port for a
 	// handshake; see [SelfSigned] and [CertificateFiles].
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
@@ -118,6 +123,8 @@ type Server struct {
 	clients     *clientCheck // of the admission paths; nil: no certificate is asked for
 	gatekeepers *clientCheck // of the external data paths
 	slots       chan struct{}
+	reading     places // of /checkimages
+	conditions  places // of /checkimages
 	bodies      *bodyReader
 	draining    drainFlag
 }
@@ -148,7 +155,10 @@ func New(o Options) (*Server, error) {
 	if o.DrainTimeout == 0 {
 		o.DrainTimeout = DefaultDrainTimeout
 	}
-	s := &Server{options: o, log: o.Logger, metrics: o.Metrics, slots: make(chan struct{}, maxInFlight), bodies: newBodyReader()}
+	s := &Server{
+		options: o, log: o.Logger, metrics: o.Metrics, bodies: newBodyReader(),
+		slots: make(chan struct{}, maxInFlight), reading: make(places, maxReading), conditions: make(places, maxConditionHolders),
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -11,6 +11,7 @@ import (
 type slot struct {
 	server  *Server
 	holders atomic.Int32
+	release func() // what else is given back with the place; may be nil
 }
 
 // enter waits for a place until ctx ends.
@@ -32,6 +33,26 @@ func (h *slot) leave() {
 	if h.holders.Add(-1) > 0 {
 		return
 	}
+	if h.release != nil {
+		h.release()
+	}
 	h.server.metrics.inFlight.Dec()
 	<-h.server.slots
+}
+
+// with gives release back together with the place. It must be called before a
+// decision holds the place.
+func (h *slot) with(release func()) { h.release = release }
+
+// places bounds how many requests do, or hold, something costly at once.
+type places chan struct{}
+
+// take waits for a place until ctx ends, and returns how it is given back.
+func (p places) take(ctx context.Context) (release func(), ok bool) {
+	select {
+	case p <- struct{}{}:
+		return func() { <-p }, true
+	case <-ctx.Done():
+		return nil, false
+	}
 }
