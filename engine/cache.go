@@ -50,11 +50,15 @@ func (c *cache[K, V]) get(key K, now time.Time) (V, bool) {
 	return e.value, true
 }
 
+// largest is the part of a cache that one entry may fill: a statement around a
+// bill of materials weighs megabytes, and one must not push out all others.
+const largest = 4
+
 // put remembers value until expires; size is its cost in bytes. What is least
 // used and dead at now makes room.
 func (c *cache[K, V]) put(key K, value V, size int, now, expires time.Time) {
 	size += entryOverhead
-	if size > c.bound/8 {
+	if size > c.bound/largest {
 		return
 	}
 	c.mu.Lock()

@@ -69,8 +69,8 @@ const (
 const (
 	proofBytes    = 24 << 20
 	tagBytes      = 8 << 20
-	evidenceBytes = 12 << 20
-	contentBytes  = 12 << 20
+	evidenceBytes = 10 << 20
+	contentBytes  = 8 << 20
 )
 
 // maxParallelImages bounds how many images of one request are decided at once:
