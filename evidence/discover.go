@@ -55,6 +55,10 @@ type Finder struct {
 // a registry has no such API. The result is the union; its order depends on the registry's
 // lists, not on timing.
 //
+// All of it is read at need.Place, through src, which is therefore a Source for
+// need.Place.Of(image.Repository) and may have other credentials than the one that
+// resolved the image. Of the image itself nothing is read.
+//
 // A look-up or an item that fails is a Problem of the Set, and the others
 // count. The error, which wraps a [*Problem], means that the context ended
 // before anything was found.
@@ -66,10 +70,14 @@ func (f Finder) Discover(ctx context.Context, src Source, image Image, need Need
 // limits counted over both, and returns set and the rest together. It reads
 // nothing again that an earlier look has read, unless need names new formats:
 // the lists are then looked at anew. A set that is not Partial is returned as it
-// is, unless need names new formats.
+// is, unless need names new formats. A set holds the evidence of one Place: need
+// must name the same.
 func (f Finder) Extend(ctx context.Context, src Source, set Set, need Need) (Set, error) {
 	if set.Image.Digest().IsZero() {
 		return set, &Problem{Reason: Internal, Path: "evidence", Expected: "an image with a digest", Got: "none"}
+	}
+	if f := set.progress.formats; f != (Need{}) && f.Place != need.Place {
+		return set, &Problem{Reason: Internal, Path: "evidence", Expected: "a need for the place of the set", Got: "another place"}
 	}
 	l := newLook(f.Limits.withDefaults(), src, set, need)
 	l.lists(ctx)
@@ -99,7 +107,7 @@ type progress struct {
 	listed    map[imageref.Digest]struct{} // every referrer that a list named
 	manifests int                          // referrer manifests read
 	layers    int                          // signature layers taken
-	envelopes int                          // attestation layers taken
+	envelopes int                          // attestation layers taken, embedded ones too
 	bytes     int64                        // reserved of the decision's bytes
 }
 
@@ -145,7 +153,8 @@ func newLook(limits Limits, src Source, set Set, need Need) *look {
 	formats := l.done.formats
 	formats.Exhaustive = false
 	l.need = need.Union(formats)
-	if (need.Bundle && !formats.Bundle) || (need.Notation && !formats.Notation) || (need.Artifact && !formats.Artifact) {
+	if (need.Bundle && !formats.Bundle) || (need.Notation && !formats.Notation) ||
+		(need.Artifact && !formats.Artifact) || (need.Envelope && !formats.Envelope) {
 		// Hints were judged for other formats: look at the lists again.
 		l.done.api, l.done.tag, l.done.unread = false, false, nil
 		clear(l.done.listed)
@@ -154,7 +163,7 @@ func newLook(limits Limits, src Source, set Set, need Need) *look {
 	return l
 }
 
-func (n Need) referrers() bool { return n.Bundle || n.Notation || n.Artifact }
+func (n Need) referrers() bool { return n.Bundle || n.Notation || n.Artifact || n.Envelope }
 
 // set puts the result together.
 func (l *look) set() Set {
@@ -179,6 +188,9 @@ func (l *look) set() Set {
 
 // trouble notes that something could not be read.
 func (l *look) trouble(path string, err error) {
+	if other := l.need.Place.Repository; !other.IsZero() {
+		path = other.String() + ": " + path
+	}
 	p := *ProblemOf(err)
 	if p.Path != "" {
 		path += ": " + p.Path

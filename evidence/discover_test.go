@@ -170,6 +170,18 @@ func TestDiscover(t *testing.T) {
 			need: sigstoreNeed, partial: true,
 			want: []string{"cosign signature: 1"},
 		},
+		"CosignReferrerOfVersion11": {
+			reason: "cosign's experimental mode also writes the artifact type; other layers are none",
+			setup: func(m *memory, i evidence.Image) {
+				const t = "application/vnd.dev.cosign.artifact.sig.v1+json"
+				m.list(
+					m.attach(i, referrer{artifactType: t, configType: t, layerType: typeSimple, content: "1", layers: 2}),
+					m.attach(i, referrer{artifactType: t, layerType: "text/plain", content: "2"}),
+				)
+			},
+			need: sigstoreNeed, partial: true,
+			want: []string{"cosign signature: 1", "cosign signature: 1+"},
+		},
 		"HintIsTheConfigType": {
 			reason: "GHCR lists bundles under the type of their empty config",
 			setup:  func(m *memory, i evidence.Image) { m.list(m.attach(i, hinted(bundle("b"), typeEmpty))) },
@@ -194,18 +206,30 @@ func TestDiscover(t *testing.T) {
 			need: everything, partial: true,
 			problems: []evidence.Reason{evidence.MalformedEvidence, evidence.MalformedEvidence},
 		},
-		"OldBundle": {
-			reason: "bundles before 0.3 are refused by name",
+		"BundlesOfAllVersions": {
+			reason: "the version is for the verifier to judge, in either spelling",
 			setup: func(m *memory, i evidence.Image) {
-				m.list(m.attach(i, referrer{artifactType: typeBundle, layerType: "application/vnd.dev.sigstore.bundle+json;version=0.2", content: "b"}))
+				for n, t := range bundleTypes {
+					m.list(m.attach(i, referrer{artifactType: t, layerType: t, content: fmt.Sprint(n)}))
+				}
+			},
+			need: sigstoreNeed, partial: true,
+			want: []string{"Sigstore bundle: 0", "Sigstore bundle: 1", "Sigstore bundle: 2", "Sigstore bundle: 3", "Sigstore bundle: 4"},
+		},
+		"BundleInAnotherLayer": {
+			reason: "a manifest that says bundle has a layer that is one",
+			setup: func(m *memory, i evidence.Image) {
+				m.list(m.attach(i, referrer{artifactType: typeBundle, layerType: "application/json", content: "b"}))
 			},
 			need: sigstoreNeed, partial: true,
 			problems: []evidence.Reason{evidence.UnsupportedEvidence},
 		},
-		"BundleInParameterSpelling": {
-			reason: "0.3 has two spellings",
+		"BundleAnnotated": {
+			reason: "as cosign, GitHub and Tekton Chains write them: an empty config, and annotations that are hints",
 			setup: func(m *memory, i evidence.Image) {
-				m.list(m.attach(i, referrer{artifactType: typeBundle, layerType: "application/vnd.dev.sigstore.bundle+json;version=0.3", content: "b"}))
+				r := bundle("b")
+				r.annotations = map[string]string{"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": "https://slsa.dev/provenance/v1"}
+				m.list(m.attach(i, r))
 			},
 			need: sigstoreNeed, partial: true,
 			want: []string{"Sigstore bundle: b"},

@@ -23,6 +23,15 @@ type Platform struct {
 	OS, Architecture, Variant string
 }
 
+// String returns the platform as policies write it: "linux/arm/v7".
+func (p Platform) String() string {
+	s := p.OS + "/" + p.Architecture
+	if p.Variant != "" {
+		s += "/" + p.Variant
+	}
+	return s
+}
+
 // Image is the subject of all evidence: a manifest or index as it was read,
 // its descriptor computed from its bytes (TRUST R2).
 type Image struct {

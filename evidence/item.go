@@ -7,23 +7,30 @@ type Format uint8
 
 // The formats that are discovered.
 const (
-	// SimpleSigning is a layer of a cosign ".sig" manifest: a simple-signing
-	// payload, its signature in the layer's annotations (cosign
-	// specs/SIGNATURE_SPEC.md).
+	// SimpleSigning is a layer of a cosign ".sig" manifest, or of a referrer that
+	// cosign's experimental OCI 1.1 mode wrote: a simple-signing payload, its
+	// signature in the layer's annotations (cosign specs/SIGNATURE_SPEC.md). By
+	// itself a need for it is a need for the tag alone: referrers are listed only
+	// for the other formats.
 	SimpleSigning Format = iota + 1
-	// Bundle is a Sigstore bundle of version 0.3 or later, stored as a referrer
-	// (cosign specs/BUNDLE_SPEC.md).
+	// Bundle is a Sigstore bundle of any version, stored as a referrer (cosign
+	// specs/BUNDLE_SPEC.md).
 	Bundle
 	// Notation is a Notary Project signature envelope, JWS or COSE, stored as a
 	// referrer (Notary Project signature-specification.md).
 	Notation
-	// Envelope is a layer of a cosign ".att" manifest: a DSSE envelope around an
-	// in-toto statement, one of possibly many (cosign specs/ATTESTATION_SPEC.md).
+	// Envelope is a DSSE envelope around an in-toto statement, one of possibly many
+	// layers of a cosign ".att" manifest or of a referrer (cosign
+	// specs/ATTESTATION_SPEC.md).
 	Envelope
 	// Artifact is a referrer of any other type, such as an SBOM attached with
 	// ORAS. Its item has the manifest and no payload; whether anybody signed it
 	// is a question about the manifest's own digest.
 	Artifact
+	// Embedded is a bare in-toto statement that the image's index holds, unsigned
+	// (moby/buildkit docs/attestations/attestation-storage.md). Only
+	// [EmbeddedStatements] returns it.
+	Embedded
 )
 
 // String returns the format's name in messages.
@@ -39,6 +46,8 @@ func (f Format) String() string {
 		return "cosign attestation"
 	case Artifact:
 		return "artifact"
+	case Embedded:
+		return "embedded statement"
 	}
 	return "unknown format"
 }
@@ -51,6 +60,9 @@ type Need struct {
 	Notation      bool
 	Envelope      bool
 	Artifact      bool
+	// Place is where the signer's evidence is, if it is not with the image. The
+	// Source must be one for [Place.Of] the image's repository.
+	Place Place
 	// Exhaustive also reads what a first look passes over because hints point
 	// elsewhere: the fallback tag beside an empty referrers list, and referrers
 	// whose descriptor claims an unrelated type. It is asked for when the first
@@ -71,11 +83,12 @@ func (n Need) Has(f Format) bool {
 		return n.Envelope
 	case Artifact:
 		return n.Artifact
+	case Embedded: // has a function of its own
 	}
 	return false
 }
 
-// Union returns a Need that covers both.
+// Union returns a Need that covers both, which must be for one Place.
 func (n Need) Union(o Need) Need {
 	return Need{
 		SimpleSigning: n.SimpleSigning || o.SimpleSigning,
@@ -83,6 +96,7 @@ func (n Need) Union(o Need) Need {
 		Notation:      n.Notation || o.Notation,
 		Envelope:      n.Envelope || o.Envelope,
 		Artifact:      n.Artifact || o.Artifact,
+		Place:         n.Place,
 		Exhaustive:    n.Exhaustive || o.Exhaustive,
 	}
 }

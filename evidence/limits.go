@@ -14,6 +14,16 @@ const (
 	MaxSignatureBytes = 10 << 20
 	// MaxDecisionBytes bounds all that is read for one image.
 	MaxDecisionBytes = 64 << 20
+	// MaxChildren bounds the images of one index, those of nested indexes
+	// included: each of them costs a decision of its own where a policy asks for
+	// every platform. The official images of widest choice have about twenty.
+	MaxChildren = 64
+	// MaxIndexDepth bounds how many indexes may be nested in one another, the
+	// outermost included; indexes in use nest at most once.
+	MaxIndexDepth = 3
+	// MaxAttestationManifests bounds the attestation manifests that are read for
+	// one child of an index; BuildKit writes one.
+	MaxAttestationManifests = 10
 
 	// maxListed bounds the referrers that the lists of one image may name; of
 	// those at most Limits.Referrers are read. The referrers tag is an index that

@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"context"
-	"strings"
 
 	"github.com/bonafide-dev/bonafide/imageref"
 )
@@ -20,14 +19,14 @@ func (l *look) lists(ctx context.Context) {
 
 	reads := newGroup()
 	if askSignature {
-		reads.run(func() { l.signatures = l.byTag(ctx, signatureTag(l.image.Digest())) })
+		reads.run(func() { l.signatures = l.byTag(ctx, l.signatureTag()) })
 	}
 	if askEnvelope {
-		reads.run(func() { l.envelopes = l.byTag(ctx, attestationTag(l.image.Digest())) })
+		reads.run(func() { l.envelopes = l.byTag(ctx, l.attestationTag()) })
 	}
 	if askAPI {
 		reads.run(func() {
-			api = answered(l.src.Referrers(ctx, l.image.Repository, l.image.Digest()))
+			api = answered(l.src.Referrers(ctx, l.repository(), l.image.Digest()))
 		})
 	}
 	if askTag {
@@ -48,10 +47,10 @@ func (l *look) lists(ctx context.Context) {
 	l.done.api = l.done.api || askAPI
 	l.done.tag = l.done.tag || askTag
 	if l.signatures.err != nil {
-		l.trouble(signatureTag(l.image.Digest()), l.signatures.err)
+		l.trouble(l.signatureTag(), l.signatures.err)
 	}
 	if l.envelopes.err != nil {
-		l.trouble(attestationTag(l.image.Digest()), l.envelopes.err)
+		l.trouble(l.attestationTag(), l.envelopes.err)
 	}
 	if api.err != nil {
 		l.trouble("referrers", api.err)
@@ -73,7 +72,7 @@ func (l *look) tagged(signature, envelope bool) bool {
 // byTag reads the manifest of a tag that need not exist: if it does not, that
 // is an answer, and the manifest is empty.
 func (l *look) byTag(ctx context.Context, tag string) answer[Manifest] {
-	ref, err := l.image.Repository.WithTag(tag)
+	ref, err := l.repository().WithTag(tag)
 	if err != nil { // longer than a tag can be, so nobody can have pushed it
 		return answer[Manifest]{found: true}
 	}
@@ -84,16 +83,9 @@ func (l *look) byTag(ctx context.Context, tag string) answer[Manifest] {
 	return answered(m, err)
 }
 
-// signatureTag is where cosign stores signatures (cosign
-// specs/SIGNATURE_SPEC.md, "Storage").
-func signatureTag(d imageref.Digest) string { return d.Algorithm() + "-" + d.Hex() + ".sig" }
-
-// attestationTag is where cosign stores attestations (cosign
-// specs/ATTESTATION_SPEC.md, "Storage").
-func attestationTag(d imageref.Digest) string { return d.Algorithm() + "-" + d.Hex() + ".att" }
-
 // referrersTag is where clients list referrers for a registry without the API
-// (OCI distribution-spec, "Referrers Tag Schema"). It cuts long digests.
+// (OCI distribution-spec, "Referrers Tag Schema"). It cuts long digests, and no
+// prefix of cosign's goes in front of it.
 func referrersTag(d imageref.Digest) string {
 	const longest = 64
 	return d.Algorithm() + "-" + d.Hex()[:min(longest, len(d.Hex()))]
@@ -133,38 +125,4 @@ func (l *look) list(descriptors []Descriptor) {
 		}
 		l.done.unread = append(l.done.unread, kept)
 	}
-}
-
-// Types by which manifests and layers are recognised.
-const (
-	artifactTypeNotation  = "application/vnd.cncf.notary.signature"           // Notary Project signature-specification.md, "Storage"
-	artifactTypeCosign    = "application/vnd.dev.cosign.artifact.sig.v1+json" // cosign's experimental OCI 1.1 mode
-	prefixBundle          = "application/vnd.dev.sigstore.bundle"             // cosign specs/BUNDLE_SPEC.md
-	layerSimpleSigning    = "application/vnd.dev.cosign.simplesigning.v1+json"
-	layerEnvelope         = "application/vnd.dsse.envelope.v1+json"
-	layerNotationJWS      = "application/jose+json"
-	layerNotationCOSE     = "application/cose"
-	artifactTypeOCIEmpty  = "application/vnd.oci.empty.v1+json"
-	artifactTypeOCIConfig = "application/vnd.oci.image.config.v1+json"
-)
-
-// hinted reports whether a list's word about a referrer makes it worth reading
-// at once: it says one of the wanted formats, or nothing of substance. GHCR
-// and old clients list the type of the config, or none. The word is the
-// registry's, so an exhaustive look reads the others too (TRUST R22).
-func (n Need) hinted(artifactType string) bool {
-	switch artifactType {
-	case artifactTypeNotation:
-		return n.Notation
-	case artifactTypeCosign:
-		return n.SimpleSigning
-	case "", artifactTypeOCIEmpty, artifactTypeOCIConfig,
-		"application/vnd.docker.container.image.v1+json",
-		"application/vnd.unknown.config.v1+json", "application/vnd.unknown.artifact.v1":
-		return true
-	}
-	if strings.HasPrefix(artifactType, prefixBundle) {
-		return n.Bundle
-	}
-	return n.Artifact
 }

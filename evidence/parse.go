@@ -30,8 +30,10 @@ func ManifestMediaTypes() []string {
 }
 
 // IsIndex reports whether m lists other manifests.
-func (m Manifest) IsIndex() bool {
-	return m.Descriptor.MediaType == MediaTypeIndex || m.Descriptor.MediaType == MediaTypeDockerIndex
+func (m Manifest) IsIndex() bool { return isIndexType(m.Descriptor.MediaType) }
+
+func isIndexType(mediaType string) bool {
+	return mediaType == MediaTypeIndex || mediaType == MediaTypeDockerIndex
 }
 
 // ParseManifest reads the bytes of a manifest. Its descriptor is computed from
@@ -49,7 +51,7 @@ func (m Manifest) IsIndex() bool {
 // [MalformedManifest].
 func ParseManifest(raw []byte, contentType string) (Manifest, error) {
 	if len(raw) > MaxManifestBytes {
-		return Manifest{}, &Problem{Reason: LimitExceeded, Expected: fmt.Sprintf("a manifest of at most %d bytes", MaxManifestBytes), Got: fmt.Sprintf("%d", len(raw))}
+		return Manifest{}, largeManifest(int64(len(raw)))
 	}
 	var names map[string]json.RawMessage
 	if err := DecodeJSON(raw, &names); err != nil {
@@ -73,6 +75,10 @@ func ParseManifest(raw []byte, contentType string) (Manifest, error) {
 
 func malformedManifest(expected, got string, cause error) *Problem {
 	return &Problem{Reason: MalformedManifest, Expected: expected, Got: got, Err: cause}
+}
+
+func largeManifest(size int64) *Problem {
+	return &Problem{Reason: LimitExceeded, Expected: fmt.Sprintf("a manifest of at most %d bytes", MaxManifestBytes), Got: fmt.Sprintf("%d", size)}
 }
 
 // manifestDocument has the fields of image-spec manifest.md and

@@ -3,8 +3,7 @@ package evidence
 import (
 	"context"
 	"fmt"
-	"mime"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -68,8 +67,8 @@ func (w wanted) descriptor() Descriptor { return w.manifest.Layers[w.layer] }
 func (l *look) read(ctx context.Context) {
 	blobs := make(fetched)
 	tagged := append(
-		l.taggedLayers(signatureTag(l.image.Digest()), l.signatures.value, SimpleSigning),
-		l.taggedLayers(attestationTag(l.image.Digest()), l.envelopes.value, Envelope)...,
+		l.taggedLayers(l.signatureTag(), l.signatures.value, SimpleSigning),
+		l.taggedLayers(l.attestationTag(), l.envelopes.value, Envelope)...,
 	)
 	chosen := l.choose()
 	manifests := make([]answer[Manifest], len(chosen))
@@ -103,17 +102,17 @@ func (l *look) taggedLayers(tag string, m Manifest, format Format) []wanted {
 	return l.layersOf(tag, m, format)
 }
 
-// layersOf returns the layers of a cosign manifest that hold what its format
-// says; layers of other types are none. Signatures and attestations are counted
-// apart, so that neither crowds the other out.
+// layersOf returns the layers of a manifest that hold what its format says;
+// layers of other types are none. Signatures and attestations are counted apart,
+// so that neither crowds the other out.
 func (l *look) layersOf(path string, m Manifest, format Format) []wanted {
-	mediaType, count := layerSimpleSigning, &l.done.layers
-	if format == Envelope {
-		mediaType, count = layerEnvelope, &l.done.envelopes
+	count := &l.done.layers
+	if format != SimpleSigning {
+		count = &l.done.envelopes
 	}
 	var all []wanted
 	for i, d := range m.Layers {
-		if d.MediaType != mediaType {
+		if !holds(format, m, d.MediaType) {
 			continue
 		}
 		if *count == l.limits.SignatureLayers {
@@ -139,9 +138,7 @@ func (l *look) choose() []Descriptor {
 			l.cut = true
 		case d.Size > MaxManifestBytes:
 			l.done.manifests++ // it counts, or a list of such entries would have no end
-			l.trouble(referrerPath(d), &Problem{
-				Reason: LimitExceeded, Expected: fmt.Sprintf("a manifest of at most %d bytes", MaxManifestBytes), Got: fmt.Sprintf("%d", d.Size),
-			})
+			l.trouble(referrerPath(d), largeManifest(d.Size))
 		case l.reserve(d.Size):
 			l.done.manifests++
 			now = append(now, d)
@@ -155,29 +152,19 @@ func referrerPath(d Descriptor) string { return "referrer " + d.Digest.String() 
 
 // referrer reads a referrer's manifest.
 func (l *look) referrer(ctx context.Context, d Descriptor) answer[Manifest] {
-	m, err := l.src.Manifest(ctx, l.image.Repository.WithDigest(d.Digest))
-	if err != nil {
-		return answered(Manifest{}, err)
-	}
-	if m, err = named(m, d.Digest); err != nil {
-		return answered(Manifest{}, err)
-	}
-	if m.Descriptor.Size != d.Size { // the size was what the byte limit counted
-		return answered(Manifest{}, malformedManifest(fmt.Sprintf("%d bytes, as listed", d.Size), fmt.Sprintf("%d", m.Descriptor.Size), nil))
-	}
-	return answered(m, nil)
+	return answered(listed(ctx, l.src, l.repository().WithDigest(d.Digest), d))
 }
 
-// layers returns the layers of a referrer that hold evidence of a wanted
-// format.
+// layers returns the layers of a referrer that hold evidence of the wanted
+// formats.
 func (l *look) layers(d Descriptor, a answer[Manifest]) []wanted {
 	path, m := referrerPath(d), a.value
 	if a.err != nil {
 		l.trouble(path, a.err)
 		return nil
 	}
-	format := formatOf(m)
-	if format == 0 || !l.need.Has(format) {
+	formats := slices.DeleteFunc(formatsOf(m), func(f Format) bool { return !l.need.Has(f) })
+	if len(formats) == 0 {
 		return nil
 	}
 	// A list may name any manifest: only the manifest itself says what it is
@@ -190,79 +177,23 @@ func (l *look) layers(d Descriptor, a answer[Manifest]) []wanted {
 		l.trouble(path, &Problem{Reason: SubjectMismatch, Expected: "subject " + l.image.Digest().String(), Got: got})
 		return nil
 	}
-	if format == SimpleSigning {
-		return l.layersOf(path, m, SimpleSigning)
-	}
-	if format == Artifact {
-		return []wanted{{format: Artifact, manifest: m, path: path}}
-	}
-	if err := checkSingle(format, m); err != nil {
-		l.trouble(path, err)
-		return nil
-	}
-	return []wanted{{format: format, manifest: m, path: layerPath(path, 0)}}
-}
-
-// formatOf tells a manifest's format by what it says itself; zero if it is
-// none of ours. A manifest with a type that is nobody's signature is an
-// artifact.
-func formatOf(m Manifest) Format {
-	switch {
-	case m.ArtifactType == artifactTypeNotation:
-		return Notation
-	case m.ArtifactType == artifactTypeCosign:
-		return SimpleSigning
-	case strings.HasPrefix(m.ArtifactType, prefixBundle):
-		return Bundle
-	}
-	for _, layer := range m.Layers {
-		if strings.HasPrefix(layer.MediaType, prefixBundle) {
-			return Bundle
+	var all []wanted
+	for _, format := range formats {
+		switch format {
+		case SimpleSigning, Envelope:
+			all = append(all, l.layersOf(path, m, format)...)
+		case Artifact:
+			all = append(all, wanted{format: Artifact, manifest: m, path: path})
+		case Bundle, Notation:
+			if err := checkSingle(format, m); err != nil {
+				l.trouble(path, err)
+				continue
+			}
+			all = append(all, wanted{format: format, manifest: m, path: layerPath(path, 0)})
+		case Embedded: // no referrer
 		}
 	}
-	if m.ArtifactType == "" || m.IsIndex() {
-		return 0
-	}
-	return Artifact
-}
-
-// checkSingle refuses a bundle or Notation manifest that does not have exactly
-// one layer of a known type (cosign specs/BUNDLE_SPEC.md; Notary Project
-// signature-specification.md, "Storage": exactly one blob).
-func checkSingle(format Format, m Manifest) error {
-	if len(m.Layers) != 1 {
-		return &Problem{Reason: MalformedEvidence, Expected: "exactly one layer in a " + format.String(), Got: fmt.Sprintf("%d", len(m.Layers))}
-	}
-	mediaType := m.Layers[0].MediaType
-	if format == Notation {
-		if mediaType != layerNotationJWS && mediaType != layerNotationCOSE {
-			return &Problem{Reason: UnsupportedEvidence, Expected: "a layer of type " + layerNotationJWS + " or " + layerNotationCOSE, Got: fmt.Sprintf("%q", clip(mediaType))}
-		}
-		return nil
-	}
-	if !bundleOfToday(mediaType) {
-		return &Problem{Reason: UnsupportedEvidence, Expected: "a layer that is a Sigstore bundle of version 0.3 or later", Got: fmt.Sprintf("%q", clip(mediaType))}
-	}
-	return nil
-}
-
-// bundleOfToday reports whether a media type is of a bundle that is not older
-// than version 0.3, in either spelling (sigstore protobuf-specs,
-// sigstore_bundle.proto, media_type).
-func bundleOfToday(mediaType string) bool {
-	t, parameters, err := mime.ParseMediaType(mediaType)
-	if err != nil || !strings.HasPrefix(t, prefixBundle) {
-		return false
-	}
-	version := parameters["version"]
-	if v, found := strings.CutPrefix(t, prefixBundle+".v"); found {
-		version, _ = strings.CutSuffix(v, "+json")
-	}
-	switch version {
-	case "", "0.1", "0.2":
-		return false
-	}
-	return true
+	return all
 }
 
 // fetch starts reading the wanted layers and returns those that it reads.
@@ -289,7 +220,7 @@ func (l *look) fetch(ctx context.Context, reads *group, all []wanted, blobs fetc
 			blob = new(answer[[]byte])
 			blobs[content] = blob
 			reads.run(func() {
-				*blob = answered(l.src.Blob(ctx, l.image.Repository, d, l.limits.SignatureBytes))
+				*blob = answered(l.src.Blob(ctx, l.repository(), d, l.limits.SignatureBytes))
 			})
 		}
 		w.blob = blob

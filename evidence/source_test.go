@@ -24,6 +24,15 @@ const (
 	typeCOSE     = "application/cose"
 )
 
+// bundleTypes are the media types of all versions of Sigstore bundles.
+var bundleTypes = []string{
+	"application/vnd.dev.sigstore.bundle+json;version=0.1",
+	"application/vnd.dev.sigstore.bundle+json;version=0.2",
+	"application/vnd.dev.sigstore.bundle+json; version=0.3",
+	"application/vnd.dev.sigstore.bundle+json;version=0.3",
+	typeBundle,
+}
+
 var errBoom = errors.New("boom")
 
 // memory is a registry of one repository. Every answer takes latency of the
@@ -180,7 +189,8 @@ type referrer struct {
 	manifestType, artifactType, configType, layerType, content string
 	subject                                                    *evidence.Descriptor
 	noSubject                                                  bool
-	layers                                                     int // default 1
+	layers                                                     int               // default 1
+	annotations                                                map[string]string // of the manifest and of its layers
 	hint                                                       *string
 }
 
@@ -198,9 +208,12 @@ func (m *memory) attach(image evidence.Image, r referrer) evidence.Descriptor {
 	}
 	var layers []any
 	for i := range r.layers {
-		layers = append(layers, m.blob(r.layerType, r.content+strings.Repeat("+", i), nil))
+		layers = append(layers, m.blob(r.layerType, r.content+strings.Repeat("+", i), r.annotations))
 	}
 	fields := map[string]any{}
+	if r.annotations != nil {
+		fields["annotations"] = r.annotations
+	}
 	if r.artifactType != "" {
 		fields["artifactType"] = r.artifactType
 	}

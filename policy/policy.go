@@ -22,6 +22,12 @@ type Policy struct {
 	Pin         Pin
 	PinKinds    []string // kinds that are pinned; empty: wherever the image is decided
 
+	// Platform says of which digest the requirement must hold where the image is
+	// an index, and Platforms, with [PlatformEach], which platforms count; empty
+	// is every one that may run.
+	Platform  Platform
+	Platforms []evidence.Platform
+
 	Require Requirement
 
 	// ByName, if set, is the name under which callers choose the policy. It then
@@ -148,6 +154,23 @@ func (p Pin) String() string {
 		return "None"
 	}
 	return "Digest"
+}
+
+// Platform says which digest of an image index must be proven (TRUST R31).
+type Platform uint8
+
+// The choices. The zero value is the digest that the reference resolves to.
+const (
+	PlatformIndex Platform = iota
+	PlatformEach           // that of every child that may run
+)
+
+// String returns the choice as policies write it.
+func (p Platform) String() string {
+	if p == PlatformEach {
+		return "Each"
+	}
+	return "Index"
 }
 
 // Note says where a policy is weaker or other than it reads.

@@ -57,6 +57,15 @@ type Claim struct {
 	Conditions []Condition
 	// Where is as in [Signature].
 	Where string
+	// Dated returns the time that a statement states of itself, if it states
+	// one: it counts for MaxAge beside the proven time, and the earlier of the two
+	// decides. Nil knows of none.
+	Dated func(*Statement) (time.Time, bool)
+	// Embedded also counts statements that the image's own index holds, as
+	// BuildKit stores them: unsigned, under a signature of the index by one of
+	// the claim's signers (TRUST R31). It is for attestations of policies whose
+	// Platform is [PlatformEach].
+	Embedded bool
 }
 
 // Quantifier says which statements must meet a claim's conditions. At least one

@@ -46,6 +46,26 @@ type Attestor interface {
 	VerifyStatement(ctx context.Context, image evidence.Image, item evidence.Item, predicateType string) (Proof, error)
 }
 
+// CoveredReader is an Attestor that reads statements which a signature of its own
+// covers, without one of theirs: those that an index holds which it signed, as
+// BuildKit stores them (TRUST R31).
+type CoveredReader interface {
+	Attestor
+	// ReadCovered returns what a statement of the predicate type says about the
+	// image, a child of the index that by is a proof of. Its Identity, Time and
+	// Testimony are those of by. Errors are as those of VerifyStatement.
+	ReadCovered(image evidence.Image, item evidence.Item, predicateType string, by Proof) (Proof, error)
+}
+
+// Unavailable is a Signer that cannot verify anything yet: it stands in for one
+// whose trust material is not known. Every question about it is undecided,
+// whatever evidence there is, even if there is none.
+type Unavailable interface {
+	Signer
+	// Unavailable returns why, and never nil.
+	Unavailable() *evidence.Problem
+}
+
 // Proof is a verified fact: a signer signed this digest, or a statement about
 // it.
 type Proof struct {
@@ -71,6 +91,9 @@ type Proof struct {
 	Time time.Time
 	// Statement is what was signed about the image; nil for a signature.
 	Statement *Statement
+	// Testimony is what the signature rests on, for people; nil if the verifier
+	// does not tell.
+	Testimony *Testimony
 	// Notes are things that a reader of the decision should know, such as a
 	// check that was only logged.
 	Notes []string

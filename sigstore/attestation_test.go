@@ -55,7 +55,7 @@ func attested(tb testing.TB, i fixture.Image, k fixture.Key, o fixture.Attestati
 }
 
 // wantStatement is [want] for a statement of the type.
-func wantStatement(tb testing.TB, s *sigstore.Key, i fixture.Image, item evidence.Item, predicateType string, reason evidence.Reason) result {
+func wantStatement(tb testing.TB, s *sigstore.Signer, i fixture.Image, item evidence.Item, predicateType string, reason evidence.Reason) result {
 	tb.Helper()
 	proof, err := s.VerifyStatement(tb.Context(), found(tb, i), item, predicateType)
 	if reason == "" {
@@ -428,7 +428,7 @@ func TestR33AttestationsRecordNoReference(t *testing.T) {
 		"MatchRepository": sigstore.MatchRepository(), "SignedFor": sigstore.SignedFor(image.Reference.Repository()),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := signer(t, k, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, SignedReference: o})
+			s := signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, SignedReference: o}})
 			wantStatement(t, s, image, attested(t, image, k, fixture.AttestationOptions{}), custom, evidence.ReferenceMismatch)
 			wantStatement(t, s, image, bundled(t, image, k, fixture.BundleOptions{PredicateType: custom}), custom, evidence.ReferenceMismatch)
 		})
@@ -437,7 +437,7 @@ func TestR33AttestationsRecordNoReference(t *testing.T) {
 
 func TestAnnotationsOfAStatementsSubject(t *testing.T) {
 	k, image := newKey(t, fixture.P256), app(t)
-	s := signer(t, k, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Annotations: map[string]string{"env": "prod"}})
+	s := signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, Annotations: map[string]string{"env": "prod"}}})
 	cases := map[string]struct {
 		reason string
 		signed map[string]any

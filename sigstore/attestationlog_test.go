@@ -149,13 +149,13 @@ func TestR26ProvenTime(t *testing.T) {
 		"LogEarlier":  {reason: "the log was first", entry: testca.EntryOptions{Time: yesterday}, stamps: stamp, want: about1s(yesterday)},
 		"StampFirst":  {reason: "the timestamp was first", entry: testca.EntryOptions{Time: tomorrow}, stamps: stamp, want: func(got time.Time) bool { return got.Before(tomorrow.Add(-time.Hour)) && !got.IsZero() }},
 		"LogIgnored":  {reason: "what is ignored proves nothing", options: ignored, entry: testca.EntryOptions{Time: yesterday}, stamps: none, want: time.Time.IsZero},
-		"StampAlone":  {reason: "a timestamp without a log", options: sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, TrustedRoot: trusted}, stamps: stamp, want: func(got time.Time) bool { return !got.IsZero() }},
+		"StampAlone":  {reason: "a timestamp without a log", options: sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, TrustedRoot: trusted}}, stamps: stamp, want: func(got time.Time) bool { return !got.IsZero() }},
 		"NobodyKnown": {reason: "an authority that is not trusted", options: ignored, stamps: stamp, want: time.Time.IsZero},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			if tc.options.TransparencyLog == sigstore.LogRequired {
-				tc.options = sigstore.KeyOptions{TrustedRoot: trusted}
+				tc.options = sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: trusted}}
 			}
 			s := signer(t, k, tc.options)
 			annotated := func(signed fixture.Signed) (map[string]string, error) {
@@ -205,7 +205,7 @@ func testified(log *testca.Sigstore, entry testca.EntryOptions, stamps func(fixt
 func TestR26TimestampsOfAttestations(t *testing.T) {
 	k, image, stamps := newKey(t, fixture.P256), app(t), authority(t)
 	trusted := rootWith(t, nil, stamps)
-	s := signer(t, k, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, TrustedRoot: trusted})
+	s := signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, TrustedRoot: trusted}})
 	over := func(message func(fixture.Signed) []byte) func(fixture.Signed) (map[string]string, error) {
 		return func(signed fixture.Signed) (map[string]string, error) {
 			token, err := stamps.TimestampResponse(message(signed))
@@ -244,7 +244,7 @@ func TestR26AttestationWithinTheKeysValidity(t *testing.T) {
 	k, image := newKey(t, fixture.P256), app(t)
 	log := testca.New(t, testca.Options{})
 	trusted, now := trustedRoot(t, log.TrustedRoot()), time.Now()
-	s := signer(t, k, sigstore.KeyOptions{TrustedRoot: trusted, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)})
+	s := signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: trusted}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)})
 	for name, tc := range map[string]struct {
 		at   time.Time
 		want evidence.Reason

@@ -6,13 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
-	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
-	"github.com/sigstore/sigstore-go/pkg/verify"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -31,46 +30,48 @@ const (
 	// payloadInToto is the payload type of in-toto statements (in-toto
 	// attestation spec/v1/envelope.md).
 	payloadInToto = "application/vnd.in-toto+json"
-	// oldestBundle is the first version that cosign stores with images.
-	oldestBundle = "v0.3"
 )
 
-// verifyBundle verifies a Sigstore bundle with a statement about the image of a
-// predicate type, or if that is predicateSign one that signs the image, by
+// verifyBundle verifies a Sigstore bundle of version 0.1 to 0.3 with a statement
+// of a predicate type, or if that is predicateSign one that signs the thing, by
 // statement or by message (sigstore protobuf-specs, sigstore_bundle.proto).
-func (k *Key) verifyBundle(image evidence.Image, item evidence.Item, predicateType string) (verdict, error) {
-	b, err := openBundle(item.Payload)
+func (s *Signer) verifyBundle(of thing, raw []byte, predicateType string) (verdict, error) {
+	b, err := openBundle(raw)
 	if err != nil {
 		return verdict{}, err
 	}
 	var content signed
 	switch {
 	case b.GetDsseEnvelope() != nil:
-		content, err = k.openEnvelope(image, b, predicateType)
-	case b.GetMessageSignature() != nil && predicateType != predicateSign:
+		content, err = s.openEnvelope(of, b, predicateType)
+	case b.GetMessageSignature() != nil && predicateType != predicateSign && predicateType != anyType:
 		err = notAttested(predicateType, "a signature of the image, which is no attestation")
 	case b.GetMessageSignature() != nil:
-		content, err = k.openMessage(image, b)
+		content, err = s.openMessage(of, b)
 	default:
 		err = malformed("a bundle with an envelope or a message signature", nil)
 	}
 	if err != nil {
 		return verdict{}, err
 	}
-	made, err := k.checkBundleTime(b, content)
-	v := verdict{made: made}
-	if predicateType != predicateSign {
-		v.statement, v.predicateType = content.payload, predicateType
+	times, err := s.provenByBundle(b, content)
+	if err != nil {
+		return verdict{}, err
+	}
+	v, err := s.party.judge(content.by, times)
+	if content.predicateType != predicateSign {
+		v.statement, v.predicateType = content.payload, content.predicateType
 	}
 	return v, err
 }
 
 // signed is what a bundle's signature was found to cover.
 type signed struct {
-	message   []byte // the bytes that were signed
-	payload   []byte // the statement, for an envelope
-	signature []byte
-	artifact  verify.ArtifactPolicyOption
+	by            holder
+	message       message // that was signed
+	signature     []byte
+	payload       []byte // the statement, for an envelope
+	predicateType string // of payload
 }
 
 // openBundle reads a bundle strictly: the JSON is checked before a reader that
@@ -87,8 +88,8 @@ func openBundle(raw []byte) (*protobundle.Bundle, error) {
 	if err := protojson.Unmarshal(raw, b); err != nil {
 		return nil, malformed("a Sigstore bundle", err)
 	}
-	if !(&bundle.Bundle{Bundle: b}).MinVersion(oldestBundle) {
-		return nil, &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "a Sigstore bundle of version 0.3 or later", Got: quote(b.GetMediaType())}
+	if _, err := (&bundle.Bundle{Bundle: b}).Version(); err != nil {
+		return nil, unsupported(err)
 	}
 	material := b.GetVerificationMaterial()
 	if material == nil {
@@ -106,26 +107,35 @@ func openBundle(raw []byte) (*protobundle.Bundle, error) {
 // parts is about how many values a JSON text has in lists and objects.
 func parts(raw []byte) int { return bytes.Count(raw, []byte(",")) }
 
-// certificateOf returns the signing certificate in DER, or nil for a bundle
-// that names a key.
-func certificateOf(b *protobundle.Bundle) []byte {
+// enclosed is what came in a bundle's verification material.
+func (s *Signer) enclosed(b *protobundle.Bundle) came {
 	material := b.GetVerificationMaterial()
-	if c := material.GetCertificate(); c != nil {
-		return append([]byte{}, c.GetRawBytes()...)
-	}
-	if chain := material.GetX509CertificateChain(); chain != nil {
-		if len(chain.GetCertificates()) == 0 {
-			return []byte{}
+	var certificates []*protocommon.X509Certificate
+	switch {
+	case material.GetCertificate() != nil:
+		certificates = []*protocommon.X509Certificate{material.GetCertificate()}
+	case material.GetX509CertificateChain() != nil:
+		certificates = material.GetX509CertificateChain().GetCertificates()
+		if len(certificates) == 0 {
+			return came{leaf: []byte{}, bundled: true, got: "a bundle with an empty chain", err: malformed("a certificate in a bundle's chain", nil)}
 		}
-		return append([]byte{}, chain.GetCertificates()[0].GetRawBytes()...)
+	default:
+		return came{bundled: true, got: byHint(s.party, material)}
 	}
-	return nil
+	c := came{leaf: certificates[0].GetRawBytes(), bundled: true}
+	if c.leaf == nil {
+		c.leaf = []byte{}
+	}
+	c.got = byCertificate(c.leaf)
+	for _, further := range certificates[1:] {
+		c.chain = append(c.chain, further.GetRawBytes())
+	}
+	return c
 }
 
-// openEnvelope verifies a DSSE envelope with a statement about the image (TRUST
-// R21, R23, R24). Whose it is comes after its type: statements of other types
-// are not looked at.
-func (k *Key) openEnvelope(image evidence.Image, b *protobundle.Bundle, predicateType string) (signed, error) {
+// openEnvelope verifies a DSSE envelope with a statement (TRUST R21, R23, R24).
+// Whose it is comes after its type: statements of other types are not looked at.
+func (s *Signer) openEnvelope(of thing, b *protobundle.Bundle, predicateType string) (signed, error) {
 	e := b.GetDsseEnvelope()
 	if err := checkPayloadType(e.GetPayloadType()); err != nil {
 		return signed{}, err
@@ -133,69 +143,82 @@ func (k *Key) openEnvelope(image evidence.Image, b *protobundle.Bundle, predicat
 	if n := len(e.GetSignatures()); n != 1 {
 		return signed{}, malformed(fmt.Sprintf("exactly one signature in an envelope, got %d", n), nil)
 	}
-	s, err := parseStatement(e.GetPayload())
+	statement, err := parseStatement(e.GetPayload())
 	if err != nil {
 		return signed{}, err
 	}
-	if err := s.checkType(predicateType); err != nil {
+	if err := statement.checkType(predicateType); err != nil {
 		return signed{}, err
 	}
-	if certificate := certificateOf(b); certificate != nil {
-		return signed{}, k.mismatch(byCertificate(certificate))
+	from := s.enclosed(b)
+	c := signed{
+		message:   message{content: dsse.PAE(payloadInToto, e.GetPayload())},
+		signature: e.GetSignatures()[0].GetSig(), payload: e.GetPayload(), predicateType: statement.PredicateType,
+	}
+	if c.by, err = s.party.holder(from); err != nil {
+		return signed{}, err
 	}
 	// The key's name in an envelope is not signed and says nothing.
 	e.Signatures[0].Keyid = ""
-	c := signed{message: dsse.PAE(payloadInToto, e.GetPayload()), payload: e.GetPayload(), signature: e.GetSignatures()[0].GetSig()}
-	if !k.key.verifies(c.message, c.signature) {
-		return signed{}, k.notByKey(b, e, c)
+	if !c.by.key.verifiesOf(c.message, c.signature) {
+		if c.by.key.verifies(e.GetPayload(), c.signature) {
+			return signed{}, rawSignature()
+		}
+		return signed{}, s.mismatch(notVerifying(c.by, from.got))
 	}
-	if err := k.checkSubject(image, s); err != nil {
-		return signed{}, err
-	}
-	digest, err := digestBytes(image.Digest())
-	c.artifact = verify.WithArtifactDigest(image.Digest().Algorithm(), digest)
-	return c, err
+	return c, s.checkSubject(of, statement)
 }
 
-func (k *Key) notByKey(b *protobundle.Bundle, e *protodsse.Envelope, c signed) error {
-	if k.key.verifies(e.GetPayload(), c.signature) {
-		return rawSignature()
-	}
-	return k.mismatch(k.byHint(b.GetVerificationMaterial()))
-}
-
-// openMessage verifies a signature over the bytes of the image's manifest
-// (TRUST R21).
-func (k *Key) openMessage(image evidence.Image, b *protobundle.Bundle) (signed, error) {
-	if certificate := certificateOf(b); certificate != nil {
-		return signed{}, k.mismatch(byCertificate(certificate))
-	}
-	m := b.GetMessageSignature()
-	c := signed{message: image.Manifest.Raw, signature: m.GetSignature(), artifact: verify.WithArtifact(bytes.NewReader(image.Manifest.Raw))}
-	if len(c.message) == 0 {
+// openMessage verifies a signature over the bytes of an image's manifest or of a
+// file (TRUST R21).
+func (s *Signer) openMessage(of thing, b *protobundle.Bundle) (signed, error) {
+	m, from := b.GetMessageSignature(), s.enclosed(b)
+	c := signed{message: of.message, signature: m.GetSignature(), predicateType: predicateSign}
+	if len(c.message.content) == 0 && len(c.message.sums) == 0 {
 		return signed{}, &evidence.Problem{Reason: evidence.Internal, Expected: "the bytes of the image's manifest", Got: "none"}
 	}
-	if !k.key.verifies(c.message, c.signature) {
-		if another, of := k.signsAnother(m); another {
-			return signed{}, subjectMismatch("a signature of ", image.Digest(), "one of "+of)
-		}
-		return signed{}, k.mismatch(k.byHint(b.GetVerificationMaterial()))
-	}
-	if err := k.checkAnnotations(nil); err != nil {
+	var err error
+	if c.by, err = s.party.holder(from); err != nil {
 		return signed{}, err
 	}
-	return c, k.checkReference(image, "")
+	if !c.by.key.verifiesOf(c.message, c.signature) {
+		if another := signsAnother(c.by.key, m); another != "" {
+			return signed{}, subjectMismatch("a signature of ", of.name, "one of "+another)
+		}
+		return signed{}, s.mismatch(notVerifying(c.by, from.got))
+	}
+	if err := checkMessageDigest(of, m); err != nil {
+		return signed{}, err
+	}
+	if err := s.checkAnnotations(nil); err != nil {
+		return signed{}, err
+	}
+	return c, s.checkReference(of.repository, "")
 }
 
-// signsAnother reports whether the key did sign, but the message that the
-// bundle's digest names rather than our image.
-func (k *Key) signsAnother(m *protocommon.MessageSignature) (bool, string) {
+// checkMessageDigest compares the digest that a bundle states of its message
+// with the message. It proves nothing, but readers go by it: log entries are
+// compared with it.
+func checkMessageDigest(of thing, m *protocommon.MessageSignature) error {
+	hash, name := hashNamed(m.GetMessageDigest().GetAlgorithm())
+	if hash == 0 {
+		return malformed("a message signature with a digest by SHA-2", nil)
+	}
+	if own := of.message.sum(hash); own != nil && !slices.Equal(own, m.GetMessageDigest().GetDigest()) {
+		return malformed(fmt.Sprintf("a message signature that states the digest of its message, got one that states %s:%x", name, m.GetMessageDigest().GetDigest()), nil)
+	}
+	return nil
+}
+
+// signsAnother returns the digest of the message that the key did sign, if it is
+// the one that the bundle states rather than ours.
+func signsAnother(key publicKey, m *protocommon.MessageSignature) string {
 	hash, name := hashNamed(m.GetMessageDigest().GetAlgorithm())
 	digest := m.GetMessageDigest().GetDigest()
-	if hash == 0 || !k.key.verifiesSum(hash, digest, m.GetSignature()) {
-		return false, ""
+	if hash == 0 || !key.verifiesSum(hash, digest, m.GetSignature()) {
+		return ""
 	}
-	return true, name + ":" + hex.EncodeToString(digest)
+	return name + ":" + hex.EncodeToString(digest)
 }
 
 func hashNamed(a protocommon.HashAlgorithm) (crypto.Hash, string) {
@@ -214,7 +237,7 @@ func hashNamed(a protocommon.HashAlgorithm) (crypto.Hash, string) {
 // unsupported classifies what sigstore-go says of a bundle's form.
 func unsupported(err error) error {
 	if errors.Is(err, bundle.ErrUnsupportedMediaType) {
-		return &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "a Sigstore bundle of a known version", Err: err}
+		return &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "a Sigstore bundle of version 0.1, 0.2 or 0.3", Err: err}
 	}
 	return malformed("a Sigstore bundle", err)
 }

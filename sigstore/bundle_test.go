@@ -30,7 +30,7 @@ func TestBundle(t *testing.T) {
 		return []byte(`{"_type":"` + kind + `","subject":[` + subjects + `],"predicateType":"` + fixture.PredicateTypeSign + `","predicate":{}}`)
 	}
 	const v1 = "https://in-toto.io/Statement/v1"
-	annotated := sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Annotations: map[string]string{"env": "prod"}}
+	annotated := sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, Annotations: map[string]string{"env": "prod"}}}
 	cases := map[string]struct {
 		reason  string
 		sign    fixture.BundleOptions
@@ -78,7 +78,7 @@ func TestBundle(t *testing.T) {
 		"NotJSON":              {reason: "no bundle", edit: func([]byte) []byte { return []byte("x") }, want: evidence.MalformedEvidence},
 		"Null":                 {reason: "no bundle", edit: func([]byte) []byte { return []byte("null") }, want: evidence.MalformedEvidence},
 		"Empty":                {reason: "no version", edit: func([]byte) []byte { return []byte("{}") }, want: evidence.UnsupportedEvidence},
-		"Version02":            {reason: "older than what cosign stores", sign: fixture.BundleOptions{MediaType: "application/vnd.dev.sigstore.bundle+json;version=0.2"}, want: evidence.UnsupportedEvidence},
+		"Version02":            {reason: "an older one that says the same", sign: fixture.BundleOptions{MediaType: "application/vnd.dev.sigstore.bundle+json;version=0.2"}},
 		"Version04":            {reason: "not known yet", sign: fixture.BundleOptions{MediaType: "application/vnd.dev.sigstore.bundle.v0.4+json"}, want: evidence.UnsupportedEvidence},
 		"OtherMediaType":       {reason: "not a bundle", sign: fixture.BundleOptions{MediaType: "application/json"}, want: evidence.UnsupportedEvidence},
 		"NoContent":            {reason: "nothing signed", sign: fixture.BundleOptions{Edit: func(b *protobundle.Bundle) { b.Content = nil }}, want: evidence.MalformedEvidence},

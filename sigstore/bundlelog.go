@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"fmt"
-	"time"
+	"slices"
 
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
@@ -13,49 +15,44 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 
 	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/policy"
 )
 
-// checkBundleTime checks what testifies to a bundle's signature, log entries
-// and timestamps, and lets sigstore-go verify the whole once more. It returns
-// when the signature was made, if something proves it.
-func (k *Key) checkBundleTime(b *protobundle.Bundle, c signed) (time.Time, error) {
-	if k.options.TransparencyLog == LogIgnored {
+// provenByBundle checks what testifies to a bundle's signature: log entries and
+// timestamps.
+func (s *Signer) provenByBundle(b *protobundle.Bundle, c signed) (proven, error) {
+	if s.options.TransparencyLog == LogIgnored {
 		b.VerificationMaterial.TlogEntries = nil // not looked at, whatever it is
 	} else if len(b.GetVerificationMaterial().GetTlogEntries()) == 0 {
-		return time.Time{}, &evidence.Problem{Reason: evidence.LogEntryMissing, Expected: "an entry in a transparency log", Got: "none"}
+		return proven{}, &evidence.Problem{Reason: evidence.LogEntryMissing, Expected: "an entry in a transparency log", Got: "none"}
 	}
-	entries, err := k.entries(b, c)
+	entries, err := entriesOf(b, c)
 	if err != nil {
-		return time.Time{}, err
+		return proven{}, err
 	}
 	entity, err := bundle.NewBundle(b)
 	if err != nil {
-		return time.Time{}, unsupported(err)
+		return proven{}, unsupported(err)
 	}
-	if err := k.checkWhole(entity, c.artifact); err != nil {
-		return time.Time{}, err
-	}
-	times, err := k.loggedTimes(entity, entries)
-	if err != nil {
-		return time.Time{}, err
+	var p proven
+	if p.entries, err = s.logged(entity, entries); err != nil {
+		return proven{}, err
 	}
 	tokens, err := entity.Timestamps()
 	if err != nil {
-		return time.Time{}, malformed("timestamps", err)
+		return proven{}, malformed("timestamps", err)
 	}
-	stamped, err := k.checkTimestamps(tokens, c.signature)
-	if err != nil {
-		return time.Time{}, err
+	if p.stamped, err = s.checkTimestamps(tokens, c.signature); err != nil {
+		return proven{}, err
 	}
-	times = append(times, stamped...)
-	if len(times) == 0 && anyWithoutTime(entries) {
-		return time.Time{}, &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a timestamp beside an entry of Rekor v2, which has no time of its own", Got: "none"}
+	if len(p.times()) == 0 && anyWithoutTime(entries) {
+		return proven{}, &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a timestamp beside an entry of Rekor v2, which has no time of its own", Got: "none"}
 	}
-	return k.checkTimes(times)
+	return p, s.checkLogTimes(p)
 }
 
-// entries reads the log entries and binds each to what was signed.
-func (k *Key) entries(b *protobundle.Bundle, c signed) ([]*tlog.Entry, error) {
+// entriesOf reads the log entries and binds each to what was signed.
+func entriesOf(b *protobundle.Bundle, c signed) ([]*tlog.Entry, error) {
 	var entries []*tlog.Entry
 	for i, raw := range b.GetVerificationMaterial().GetTlogEntries() {
 		if n := parts(raw.GetCanonicalizedBody()); n > maxParts {
@@ -71,7 +68,7 @@ func (k *Key) entries(b *protobundle.Bundle, c signed) ([]*tlog.Entry, error) {
 		if err := tlog.ValidateEntry(entry); err != nil {
 			return nil, badEntry("a log entry", "", err)
 		}
-		if err := k.bound(entry, c); err != nil {
+		if err := bound(entry, c); err != nil {
 			p := *evidence.ProblemOf(err)
 			p.Got = fmt.Sprintf("%s as entry %d", p.Got, i)
 			return nil, &p
@@ -84,12 +81,12 @@ func (k *Key) entries(b *protobundle.Bundle, c signed) ([]*tlog.Entry, error) {
 // bound checks that an entry is of this signature, key and content (TRUST R25).
 // sigstore-go compares them too, but leaves it to the inclusion proof's form
 // how.
-func (k *Key) bound(entry *tlog.Entry, c signed) error {
+func bound(entry *tlog.Entry, c signed) error {
 	if !bytes.Equal(entry.Signature(), c.signature) {
 		return badEntry("an entry of this signature", "one of another signature", nil)
 	}
-	if !k.key.equal(entry.PublicKey()) {
-		return badEntry("an entry of "+k.Describe(), "one of another key", nil)
+	if err := c.by.named(keyOf(entry.PublicKey())); err != nil {
+		return err
 	}
 	if logged, found := entry.GetDssePayloadHash(); found {
 		if own := sha256.Sum256(c.payload); c.payload == nil || !bytes.Equal(logged, own[:]) {
@@ -112,48 +109,59 @@ func (k *Key) bound(entry *tlog.Entry, c signed) error {
 	default:
 		return badEntry("an entry with a SHA-2 hash", quote(algorithm), nil)
 	}
-	if !bytes.Equal(logged, sum(hash, c.message)) {
+	if own := c.message.sum(hash); own == nil || !bytes.Equal(logged, own) {
 		return badEntry("an entry of this payload", "one of another payload", nil)
 	}
 	return nil
 }
 
-// checkWhole lets sigstore-go verify signature, subject, log entries and their
-// proofs. The signature has been verified before, so what fails here is the
-// log.
-func (k *Key) checkWhole(entity *bundle.Bundle, artifact verify.ArtifactPolicyOption) error {
-	options := []verify.VerifierOption{verify.WithNoObserverTimestamps(), verify.WithoutStatementPredicate()}
-	reason, expected := evidence.MalformedEvidence, "a bundle that verifies"
-	if k.options.TransparencyLog != LogIgnored {
-		options = append(options, verify.WithTransparencyLog(1))
-		reason, expected = evidence.LogEntryInvalid, "an entry in a log of the trusted root"
+// keyOf tells the two things apart that an entry may name.
+func keyOf(named any) (crypto.PublicKey, *x509.Certificate) {
+	if c, is := named.(*x509.Certificate); is {
+		return c.PublicKey, c
 	}
-	verifier, err := verify.NewVerifier(k.material, options...)
-	if err != nil {
-		return &evidence.Problem{Reason: evidence.Internal, Err: err}
-	}
-	if _, err := verifier.Verify(entity, verify.NewPolicy(artifact, verify.WithKey())); err != nil {
-		return &evidence.Problem{Reason: reason, Expected: expected, Err: err}
-	}
-	return nil
+	return named, nil
 }
 
-// loggedTimes returns the times that logs have signed. An entry's time without
-// a signed entry timestamp is nobody's word (TRUST R26).
-func (k *Key) loggedTimes(entity *bundle.Bundle, entries []*tlog.Entry) ([]time.Time, error) {
+// oneEntry is a bundle of which one log entry is looked at.
+type oneEntry struct {
+	*bundle.Bundle
+	entry *tlog.Entry
+}
+
+// TlogEntries returns the one.
+func (o oneEntry) TlogEntries() ([]*tlog.Entry, error) { return []*tlog.Entry{o.entry}, nil }
+
+// logged returns the entries that logs of the trusted root have signed, which
+// must be one at least. Those of other logs prove nothing and are passed over.
+func (s *Signer) logged(entity *bundle.Bundle, entries []*tlog.Entry) ([]policy.LogFacts, error) {
 	if len(entries) == 0 {
 		return nil, nil
 	}
-	const trustSigned = true
-	logged, err := verify.VerifyTlogEntry(entity, k.material, 1, trustSigned)
-	if err != nil {
-		return nil, &evidence.Problem{Reason: evidence.LogEntryInvalid, Expected: "an entry in a log of the trusted root", Err: err}
+	var all []policy.LogFacts
+	for i, entry := range entries {
+		if slices.ContainsFunc(entries[:i], func(o *tlog.Entry) bool { return o.LogKeyID() == entry.LogKeyID() && o.LogIndex() == entry.LogIndex() }) {
+			return nil, badEntry("each log entry once", fmt.Sprintf("entry %d twice", entry.LogIndex()), nil) // CVE-2026-49834
+		}
+		id := hex.EncodeToString([]byte(entry.LogKeyID()))
+		if _, known := s.options.TrustedRoot.root.RekorLogs()[id]; !known {
+			continue
+		}
+		const trustSigned = true // an entry's time without a signed entry timestamp is nobody's word (TRUST R26)
+		times, err := verify.VerifyTlogEntry(oneEntry{entity, entry}, s.material, 1, trustSigned)
+		if err != nil {
+			return nil, &evidence.Problem{Reason: evidence.LogEntryInvalid, Expected: "an entry in a log of the trusted root", Err: err}
+		}
+		f := policy.LogFacts{Log: id, Index: entry.LogIndex()}
+		if len(times) == 1 {
+			f.Time = times[0].Time
+		}
+		all = append(all, f)
 	}
-	var times []time.Time
-	for _, t := range logged {
-		times = append(times, t.Time)
+	if len(all) == 0 {
+		return nil, badEntry("an entry in a log of the trusted root", "one in log "+quote(hex.EncodeToString([]byte(entries[0].LogKeyID()))), nil)
 	}
-	return times, nil
+	return all, nil
 }
 
 func anyWithoutTime(entries []*tlog.Entry) bool {

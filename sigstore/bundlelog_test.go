@@ -156,9 +156,9 @@ func TestR26RekorV2NeedsATimestamp(t *testing.T) {
 	log := newTiled(t)
 	trusted := rootWith(t, log.logs(), stamps)
 	now := time.Now()
-	o := sigstore.KeyOptions{TrustedRoot: trusted}
-	limited := sigstore.KeyOptions{TrustedRoot: trusted, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)}
-	past := sigstore.KeyOptions{TrustedRoot: trusted, NotAfter: now.Add(-time.Hour)}
+	o := sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: trusted}}
+	limited := sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: trusted}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)}
+	past := sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: trusted}, NotAfter: now.Add(-time.Hour)}
 	stamp := func(s fixture.Signed) ([][]byte, error) {
 		token, err := stamps.TimestampResponse(s.Signature)
 		return [][]byte{token}, err
@@ -211,7 +211,7 @@ func TestR25RekorV2EntryUnderAnOldCheckpoint(t *testing.T) {
 		return [][]byte{token}, err
 	}
 	item := bundled(t, image, k, fixture.BundleOptions{LogEntries: entries, Timestamps: stamp})
-	want(t, signer(t, k, sigstore.KeyOptions{TrustedRoot: rootWith(t, log.logs(), stamps)}), image, item, evidence.LogEntryInvalid)
+	want(t, signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: rootWith(t, log.logs(), stamps)}}), image, item, evidence.LogEntryInvalid)
 }
 
 // TestR4RepeatedNameInALogEntry has a log that signs what a careful one would
@@ -220,7 +220,7 @@ func TestR4RepeatedNameInALogEntry(t *testing.T) {
 	k, image := newKey(t, fixture.P256), app(t)
 	log := newTiled(t)
 	log.origin = "log2026.test - 42"
-	s := signer(t, k, sigstore.KeyOptions{TrustedRoot: rootWith(t, log.logs(), nil)})
+	s := signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: rootWith(t, log.logs(), nil)}})
 	made := testca.New(t, testca.Options{}) // writes the bodies
 	for name, tc := range map[string]struct {
 		edit func([]byte) []byte
@@ -299,7 +299,7 @@ func TestR26PresentTimestampsVerify(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Log(tc.reason)
-			for _, o := range []sigstore.KeyOptions{{TrustedRoot: trusted}, {TrustedRoot: trusted, TransparencyLog: sigstore.LogIgnored}} {
+			for _, o := range []sigstore.KeyOptions{{Options: sigstore.Options{TrustedRoot: trusted}}, {Options: sigstore.Options{TrustedRoot: trusted, TransparencyLog: sigstore.LogIgnored}}} {
 				s := signer(t, k, o)
 				want(t, s, image, bundled(t, image, k, fixture.BundleOptions{LogEntries: log.LogEntries(), Timestamps: tc.stamps}), tc.want)
 				want(t, s, image, simple(t, image, k, fixture.CosignOptions{Annotate: both(log, tc.stamps)}), tc.want)
@@ -310,11 +310,11 @@ func TestR26PresentTimestampsVerify(t *testing.T) {
 		// All virtual authorities have one name, so that a foreign one is in the
 		// root by name; the root without authorities knows none.
 		item := bundled(t, image, k, fixture.BundleOptions{LogEntries: log.LogEntries(), Timestamps: stamp(others, nil)})
-		want(t, signer(t, k, sigstore.KeyOptions{TrustedRoot: trusted}), image, item, evidence.TimestampInvalid)
+		want(t, signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: trusted}}), image, item, evidence.TimestampInvalid)
 		want(t, signer(t, k, required(t, log)), image, item, "")
 	})
 	t.Run("SimpleAnnotation", func(t *testing.T) {
-		s := signer(t, k, sigstore.KeyOptions{TrustedRoot: trusted, TransparencyLog: sigstore.LogIgnored})
+		s := signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: trusted, TransparencyLog: sigstore.LogIgnored}})
 		for annotation, reason := range map[string]evidence.Reason{"": "", "{}": "", "x": evidence.MalformedEvidence, `{"SignedRFC3161Timestamp":"AAAA"}`: evidence.TimestampInvalid} {
 			item := simple(t, image, k, fixture.CosignOptions{})
 			annotate(fixture.AnnotationTimestamp, annotation)(&item)

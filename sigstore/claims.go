@@ -11,14 +11,14 @@ import (
 
 // checkReference compares the reference that was signed with the one that the
 // signer asks for (TRUST R33).
-func (k *Key) checkReference(image evidence.Image, signed string) error {
-	want := k.options.SignedReference
+func (s *Signer) checkReference(image imageref.Repository, signed string) error {
+	want := s.options.SignedReference
 	if !want.match {
 		return nil
 	}
 	repository := want.repository
 	if repository.IsZero() {
-		repository = image.Repository
+		repository = image
 	}
 	problem := &evidence.Problem{Reason: evidence.ReferenceMismatch, Expected: "a signature made for " + repository.String()}
 	if signed == "" {
@@ -40,11 +40,11 @@ func (k *Key) checkReference(image evidence.Image, signed string) error {
 // checkAnnotations looks for the annotations that the signer asks for among
 // those that were signed. Values are compared as text; a signed value of
 // another type is no match.
-func (k *Key) checkAnnotations(signed map[string]any) error {
-	for _, name := range slices.Sorted(maps.Keys(k.options.Annotations)) {
-		want := fmt.Sprintf("annotation %q with value %q", name, k.options.Annotations[name])
+func (s *Signer) checkAnnotations(signed map[string]any) error {
+	for _, name := range slices.Sorted(maps.Keys(s.options.Annotations)) {
+		want := fmt.Sprintf("annotation %q with value %q", name, s.options.Annotations[name])
 		got, found := signed[name]
-		if text, is := got.(string); is && text == k.options.Annotations[name] {
+		if text, is := got.(string); is && text == s.options.Annotations[name] {
 			continue
 		}
 		problem := &evidence.Problem{Reason: evidence.AnnotationMismatch, Expected: want, Got: "none"}
@@ -66,6 +66,6 @@ func quote(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-func subjectMismatch(what string, want imageref.Digest, got string) error {
-	return &evidence.Problem{Reason: evidence.SubjectMismatch, Expected: what + want.String(), Got: got}
+func subjectMismatch(what, want, got string) error {
+	return &evidence.Problem{Reason: evidence.SubjectMismatch, Expected: what + want, Got: got}
 }

@@ -52,7 +52,7 @@ func corpusSays(t *testing.T, c fixture.Case, check fixture.Check) (evidence.For
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := sigstore.NewKey(pem, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Annotations: check.Signer.Annotations})
+	s, err := sigstore.NewKey(pem, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, Annotations: check.Signer.Annotations}})
 	if err != nil {
 		t.Fatal(err)
 	}

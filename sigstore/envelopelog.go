@@ -53,7 +53,7 @@ type intotoBody struct {
 
 // checkAttestationBody binds a log entry to an attestation's signature, key and
 // payload, as checkBody does for a simple signing (TRUST R25).
-func (k *Key) checkAttestationBody(raw []byte, of loggedAttestation) error {
+func checkAttestationBody(h holder, raw []byte, of loggedAttestation) error {
 	var kind struct {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
@@ -63,16 +63,16 @@ func (k *Key) checkAttestationBody(raw []byte, of loggedAttestation) error {
 	}
 	switch kind.Kind + " " + kind.APIVersion {
 	case "dsse 0.0.1":
-		return k.checkDSSEBody(raw, of)
+		return checkDSSEBody(h, raw, of)
 	case "intoto 0.0.1":
-		return k.checkFirstInTotoBody(raw, of)
+		return checkFirstInTotoBody(h, raw, of)
 	case "intoto 0.0.2":
-		return k.checkInTotoBody(raw, of)
+		return checkInTotoBody(h, raw, of)
 	}
 	return badEntry("an entry of kind dsse 0.0.1, intoto 0.0.1 or intoto 0.0.2", quote(kind.Kind+" "+kind.APIVersion), nil)
 }
 
-func (k *Key) checkDSSEBody(raw []byte, of loggedAttestation) error {
+func checkDSSEBody(h holder, raw []byte, of loggedAttestation) error {
 	var b dsseBody
 	if err := evidence.DecodeJSON(raw, &b); err != nil {
 		return badEntry("a log entry's body", "", err)
@@ -81,13 +81,13 @@ func (k *Key) checkDSSEBody(raw []byte, of loggedAttestation) error {
 	for _, s := range b.Spec.Signatures {
 		signatures = append(signatures, loggedSignature{encoded: s.Signature, key: s.Verifier})
 	}
-	if err := k.checkLogged(signatures, of.signature); err != nil {
+	if err := checkLoggedSignature(h, signatures, of.signature); err != nil {
 		return err
 	}
 	return checkLoggedHash(b.Spec.PayloadHash.Algorithm, b.Spec.PayloadHash.Value, of.payload)
 }
 
-func (k *Key) checkInTotoBody(raw []byte, of loggedAttestation) error {
+func checkInTotoBody(h holder, raw []byte, of loggedAttestation) error {
 	var b intotoBody
 	if err := evidence.DecodeJSON(raw, &b); err != nil {
 		return badEntry("a log entry's body", "", err)
@@ -97,7 +97,7 @@ func (k *Key) checkInTotoBody(raw []byte, of loggedAttestation) error {
 	for _, s := range content.Envelope.Signatures {
 		signatures = append(signatures, loggedSignature{encoded: string(s.Sig), key: s.PublicKey})
 	}
-	if err := k.checkLogged(signatures, of.signature); err != nil {
+	if err := checkLoggedSignature(h, signatures, of.signature); err != nil {
 		return err
 	}
 	return checkLoggedHash(content.PayloadHash.Algorithm, content.PayloadHash.Value, of.payload)
@@ -105,12 +105,12 @@ func (k *Key) checkInTotoBody(raw []byte, of loggedAttestation) error {
 
 // checkFirstInTotoBody checks an entry that holds no signature, but the hash of
 // the envelope with all of them.
-func (k *Key) checkFirstInTotoBody(raw []byte, of loggedAttestation) error {
+func checkFirstInTotoBody(h holder, raw []byte, of loggedAttestation) error {
 	var b intotoBody
 	if err := evidence.DecodeJSON(raw, &b); err != nil {
 		return badEntry("a log entry's body", "", err)
 	}
-	if err := k.checkLoggedKey(b.Spec.PublicKey); err != nil {
+	if err := h.checkLogged(b.Spec.PublicKey); err != nil {
 		return err
 	}
 	content := b.Spec.Content
@@ -127,29 +127,18 @@ func (k *Key) checkFirstInTotoBody(raw []byte, of loggedAttestation) error {
 // loggedSignature is a signature in a log entry with the key that verifies it.
 type loggedSignature struct {
 	encoded string // in base64
-	key     []byte // PEM
+	key     []byte // PEM of the key or of its certificate
 }
 
-// checkLogged looks for the signature among those of an entry.
-func (k *Key) checkLogged(signatures []loggedSignature, signature []byte) error {
+// checkLoggedSignature looks for the signature among those of an entry.
+func checkLoggedSignature(h holder, signatures []loggedSignature, signature []byte) error {
 	if n := len(signatures); n > maxSignatures {
 		return tooMany("signatures of a log entry", maxSignatures, n)
 	}
 	for _, s := range signatures {
 		if raw, err := base64.StdEncoding.DecodeString(s.encoded); err == nil && bytes.Equal(raw, signature) {
-			return k.checkLoggedKey(s.key)
+			return h.checkLogged(s.key)
 		}
 	}
 	return badEntry("an entry of this signature", "one of another signature", nil)
-}
-
-func (k *Key) checkLoggedKey(text []byte) error {
-	logged, err := keyInEntry(text)
-	if err != nil {
-		return badEntry("an entry with a public key", "", err)
-	}
-	if !k.key.equal(logged) {
-		return badEntry("an entry of "+k.Describe(), "one of another key", nil)
-	}
-	return nil
 }

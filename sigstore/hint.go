@@ -1,7 +1,6 @@
 package sigstore
 
 import (
-	"bytes"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
@@ -45,9 +44,18 @@ func byCertificate(der []byte) string {
 	return "a signature by a certificate for " + quote(name) + " (not verified)"
 }
 
+// notVerifying says what a signature is that does not verify with the holder's
+// key.
+func notVerifying(h holder, got string) string {
+	if h.certificate != nil {
+		return "one that does not verify with the key of its certificate for " + quote(nameOf(h.certificate))
+	}
+	return got
+}
+
 // byHint says which key a bundle claims. cosign's hint is the SHA-256 of the
 // key in base64.
-func (k *Key) byHint(material *protobundle.VerificationMaterial) string {
+func byHint(p party, material *protobundle.VerificationMaterial) string {
 	hint := material.GetPublicKey().GetHint()
 	if hint == "" {
 		return "a signature that the key does not verify"
@@ -56,7 +64,7 @@ func (k *Key) byHint(material *protobundle.VerificationMaterial) string {
 	if err != nil || len(raw) != 32 {
 		return "a signature by a key with hint " + quote(hint) + " (not verified)"
 	}
-	if ours, err := hex.DecodeString(k.key.fingerprint()); err == nil && bytes.Equal(raw, ours) {
+	if k, is := p.(keyParty); is && hex.EncodeToString(raw) == k.key.fingerprint() {
 		return "a signature that claims this key and does not verify"
 	}
 	return "a signature by key sha256:" + hex.EncodeToString(raw)[:shortFingerprint] + "… (not verified)"

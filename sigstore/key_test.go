@@ -25,7 +25,7 @@ import (
 )
 
 func TestKinds(t *testing.T) {
-	sha256Alone := sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Hash: crypto.SHA256}
+	sha256Alone := sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored}, Hash: crypto.SHA256}
 	cases := map[string]struct {
 		reason  string
 		kind    fixture.KeyKind
@@ -35,7 +35,7 @@ func TestKinds(t *testing.T) {
 	}{
 		"P256":                {reason: "as cosign makes keys", kind: fixture.P256, hash: crypto.SHA256},
 		"P256WithSHA512":      {reason: "not what cosign signs with", kind: fixture.P256, hash: crypto.SHA512, refused: true},
-		"P256WithSHA512Asked": {reason: "the policy names the hash", kind: fixture.P256, hash: crypto.SHA512, options: sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Hash: crypto.SHA512}},
+		"P256WithSHA512Asked": {reason: "the policy names the hash", kind: fixture.P256, hash: crypto.SHA512, options: sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored}, Hash: crypto.SHA512}},
 		"P384":                {reason: "cosign signs with the curve's hash", kind: fixture.P384, hash: crypto.SHA384},
 		"P384WithSHA256":      {reason: "cosign once signed with SHA-256", kind: fixture.P384, hash: crypto.SHA256},
 		"P384WithSHA512":      {reason: "neither", kind: fixture.P384, hash: crypto.SHA512, refused: true},
@@ -132,7 +132,7 @@ func TestNewKeyRefuses(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := sigstore.NewKey(tc.pem, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Hash: tc.hash})
+			_, err := sigstore.NewKey(tc.pem, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored}, Hash: tc.hash})
 			if err == nil || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("%s: want an error with %q, got %v", tc.reason, tc.says, err)
 			}
@@ -174,11 +174,11 @@ func TestR25OptionsContradict(t *testing.T) {
 		options sigstore.KeyOptions
 	}{
 		"Zero":              {reason: "a log is required and there is no root"},
-		"RootWithoutLog":    {reason: "or none with a log", options: sigstore.KeyOptions{TrustedRoot: rootWith(t, nil, nil)}},
-		"EmptyRoot":         {reason: "a root that was not read", options: sigstore.KeyOptions{TrustedRoot: &sigstore.TrustedRoot{}}},
-		"UnknownLog":        {reason: "neither required nor ignored", options: sigstore.KeyOptions{TransparencyLog: 7, TrustedRoot: log}},
-		"ValidityWithout":   {reason: "nothing would prove a time", options: sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, NotAfter: now}},
-		"ValidityBackwards": {reason: "no time is within", options: sigstore.KeyOptions{TrustedRoot: log, NotBefore: now, NotAfter: now}},
+		"RootWithoutLog":    {reason: "or none with a log", options: sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: rootWith(t, nil, nil)}}},
+		"EmptyRoot":         {reason: "a root that was not read", options: sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: &sigstore.TrustedRoot{}}}},
+		"UnknownLog":        {reason: "neither required nor ignored", options: sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: 7, TrustedRoot: log}}},
+		"ValidityWithout":   {reason: "nothing would prove a time", options: sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored}, NotAfter: now}},
+		"ValidityBackwards": {reason: "no time is within", options: sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: log}, NotBefore: now, NotAfter: now}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -239,7 +239,7 @@ func TestProof(t *testing.T) {
 func TestR28OneKeyIsOneIdentity(t *testing.T) {
 	k, image := newKey(t, fixture.P384), app(t)
 	one := want(t, signer(t, k, ignored), image, simple(t, image, k, fixture.CosignOptions{}), "").proof
-	narrow := sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Hash: crypto.SHA256}
+	narrow := sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored}, Hash: crypto.SHA256}
 	two := want(t, signer(t, k, narrow), image, simple(t, image, k, fixture.CosignOptions{Hash: crypto.SHA256}), "").proof
 	if one.Identity != two.Identity {
 		t.Error("want one identity for a key under two signers' options")
@@ -251,21 +251,21 @@ func TestR34IDCoversEverything(t *testing.T) {
 	one, two := testca.New(t, testca.Options{}), testca.New(t, testca.Options{})
 	repository := imageref.MustParse("registry.test/acme/app").Repository()
 	now := time.Unix(1_800_000_000, 0)
-	variants := map[string]*sigstore.Key{
+	variants := map[string]*sigstore.Signer{
 		"Plain":            signer(t, k, ignored),
 		"OtherKey":         signer(t, newKey(t, fixture.P256), ignored),
-		"Hash":             signer(t, k, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Hash: crypto.SHA512}),
-		"Root":             signer(t, k, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, TrustedRoot: trustedRoot(t, one.TrustedRoot())}),
+		"Hash":             signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored}, Hash: crypto.SHA512}),
+		"Root":             signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, TrustedRoot: trustedRoot(t, one.TrustedRoot())}}),
 		"Log":              signer(t, k, required(t, one)),
 		"OtherRoot":        signer(t, k, required(t, two)),
-		"MatchRepository":  signer(t, k, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, SignedReference: sigstore.MatchRepository()}),
-		"SignedFor":        signer(t, k, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, SignedReference: sigstore.SignedFor(repository)}),
-		"Annotation":       signer(t, k, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Annotations: map[string]string{"a": "b"}}),
-		"AnnotationShift":  signer(t, k, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Annotations: map[string]string{"ab": ""}}),
-		"AnnotationOther":  signer(t, k, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Annotations: map[string]string{"a": "c"}}),
-		"NotBefore":        signer(t, k, sigstore.KeyOptions{TrustedRoot: trustedRoot(t, one.TrustedRoot()), NotBefore: now}),
-		"NotAfter":         signer(t, k, sigstore.KeyOptions{TrustedRoot: trustedRoot(t, one.TrustedRoot()), NotAfter: now}),
-		"NotAfterSomewhat": signer(t, k, sigstore.KeyOptions{TrustedRoot: trustedRoot(t, one.TrustedRoot()), NotAfter: now.Add(1)}),
+		"MatchRepository":  signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, SignedReference: sigstore.MatchRepository()}}),
+		"SignedFor":        signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, SignedReference: sigstore.SignedFor(repository)}}),
+		"Annotation":       signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, Annotations: map[string]string{"a": "b"}}}),
+		"AnnotationShift":  signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, Annotations: map[string]string{"ab": ""}}}),
+		"AnnotationOther":  signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, Annotations: map[string]string{"a": "c"}}}),
+		"NotBefore":        signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: trustedRoot(t, one.TrustedRoot())}, NotBefore: now}),
+		"NotAfter":         signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: trustedRoot(t, one.TrustedRoot())}, NotAfter: now}),
+		"NotAfterSomewhat": signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: trustedRoot(t, one.TrustedRoot())}, NotAfter: now.Add(1)}),
 	}
 	seen := map[policy.SignerID]string{}
 	for name, s := range variants {
@@ -283,7 +283,7 @@ func TestR34IDCoversEverything(t *testing.T) {
 func TestAnnotationsAreTheSignersOwn(t *testing.T) {
 	k, image := newKey(t, fixture.P256), app(t)
 	asked := map[string]string{"env": "prod"}
-	s := signer(t, k, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Annotations: asked})
+	s := signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, Annotations: asked}})
 	id := s.ID()
 	delete(asked, "env")
 	want(t, s, image, simple(t, image, k, fixture.CosignOptions{}), evidence.AnnotationMismatch)

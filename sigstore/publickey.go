@@ -84,9 +84,9 @@ func parseBlock(block *pem.Block) (crypto.PublicKey, error) {
 
 func newPublicKey(key crypto.PublicKey, hash crypto.Hash) (publicKey, error) {
 	switch hash {
-	case 0, crypto.SHA256, crypto.SHA384, crypto.SHA512:
+	case 0, crypto.SHA224, crypto.SHA256, crypto.SHA384, crypto.SHA512:
 	default:
-		return publicKey{}, fmt.Errorf("public key: expected hash sha256, sha384 or sha512, got %s", hash)
+		return publicKey{}, fmt.Errorf("public key: expected hash sha224, sha256, sha384 or sha512, got %s", hash)
 	}
 	hashes, err := hashesOf(key)
 	if err != nil {
@@ -144,21 +144,30 @@ func (p publicKey) verifies(message, signature []byte) bool {
 
 // whichVerifies returns the index of the first signature that verifies, or -1.
 // It hashes the message once for all.
-func (p publicKey) whichVerifies(message []byte, signatures [][]byte) int {
+func (p publicKey) whichVerifies(content []byte, signatures [][]byte) int {
+	return p.whichVerifiesOf(message{content: content}, signatures)
+}
+
+// verifiesOf is verifies for a message of which maybe only hashes are known.
+func (p publicKey) verifiesOf(m message, signature []byte) bool {
+	return p.whichVerifiesOf(m, [][]byte{signature}) == 0
+}
+
+func (p publicKey) whichVerifiesOf(m message, signatures [][]byte) int {
 	hashes := p.hashes
 	if _, is := p.key.(ed25519.PublicKey); is {
 		hashes = []crypto.Hash{crypto.SHA512}
 	}
 	sums := make([][]byte, len(hashes))
 	for i, h := range hashes {
-		sums[i] = sum(h, message)
+		sums[i] = m.sum(h)
 	}
 	return slices.IndexFunc(signatures, func(signature []byte) bool {
 		if len(signature) == 0 || len(signature) > maxSignature {
 			return false
 		}
 		if k, is := p.key.(ed25519.PublicKey); is {
-			return ed25519.Verify(k, message, signature) ||
+			return m.content != nil && ed25519.Verify(k, m.content, signature) || len(sums[0]) == crypto.SHA512.Size() &&
 				ed25519.VerifyWithOptions(k, sums[0], signature, &ed25519.Options{Hash: crypto.SHA512}) == nil
 		}
 		for i, h := range hashes {

@@ -17,7 +17,7 @@ import (
 )
 
 // ignored asks for a key alone.
-var ignored = sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored}
+var ignored = sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored}}
 
 // subject is an image of which only the name and the manifest matter.
 func subject(tb testing.TB, name, content string) fixture.Image {
@@ -51,7 +51,7 @@ func newKey(tb testing.TB, kind fixture.KeyKind) fixture.Key {
 	return k
 }
 
-func signer(tb testing.TB, k fixture.Key, o sigstore.KeyOptions) *sigstore.Key {
+func signer(tb testing.TB, k fixture.Key, o sigstore.KeyOptions) *sigstore.Signer {
 	tb.Helper()
 	s, err := sigstore.NewKey(k.PublicPEM, o)
 	if err != nil {
@@ -123,7 +123,7 @@ func trustedRoot(tb testing.TB, raw []byte) *sigstore.TrustedRoot {
 
 func required(tb testing.TB, s *testca.Sigstore) sigstore.KeyOptions {
 	tb.Helper()
-	return sigstore.KeyOptions{TrustedRoot: trustedRoot(tb, s.TrustedRoot())}
+	return sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: trustedRoot(tb, s.TrustedRoot())}}
 }
 
 // rootWith writes a trusted root with logs and, unless it is nil, the timestamp
@@ -161,7 +161,7 @@ type result struct {
 }
 
 // want is what comes of a verification: a proof if reason is "".
-func want(tb testing.TB, s *sigstore.Key, i fixture.Image, item evidence.Item, reason evidence.Reason) result {
+func want(tb testing.TB, s *sigstore.Signer, i fixture.Image, item evidence.Item, reason evidence.Reason) result {
 	tb.Helper()
 	proof, err := s.Verify(tb.Context(), found(tb, i), item)
 	if reason == "" {

@@ -2,16 +2,17 @@ package sigstore
 
 import (
 	"encoding/base64"
-	"time"
 
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
+	"github.com/bonafide-dev/bonafide/policy"
 )
 
 // Annotations of a signature layer (cosign specs/SIGNATURE_SPEC.md).
 const (
 	annotationSignature   = "dev.cosignproject.cosign/signature"
 	annotationCertificate = "dev.sigstore.cosign/certificate"
+	annotationChain       = "dev.sigstore.cosign/chain"
 	annotationLogEntry    = "dev.sigstore.cosign/bundle"
 	annotationTimestamp   = "dev.sigstore.cosign/rfc3161timestamp"
 )
@@ -35,16 +36,19 @@ type simplePayload struct {
 	Optional map[string]any `json:"optional"`
 }
 
-// verifySimple verifies a simple-signing payload and returns the reference that
-// was signed. A certificate beside the signature is not looked at: the key
-// decides.
-func (k *Key) verifySimple(image evidence.Image, item evidence.Item) (verdict, error) {
+// verifySimple verifies a simple-signing payload. Whose signature it is comes
+// first: no other's payload is parsed.
+func (s *Signer) verifySimple(image evidence.Image, item evidence.Item) (verdict, error) {
 	signature, err := base64.StdEncoding.DecodeString(item.Annotations[annotationSignature])
 	if err != nil || len(signature) == 0 {
 		return verdict{}, malformed("a signature in annotation "+annotationSignature, err)
 	}
-	if !k.key.verifies(item.Payload, signature) {
-		return verdict{}, k.mismatch(bySimple(item.Annotations))
+	h, err := s.party.holder(annotated(item.Annotations))
+	if err != nil {
+		return verdict{}, err
+	}
+	if !h.key.verifies(item.Payload, signature) {
+		return verdict{}, s.mismatch(notVerifying(h, bySimple(item.Annotations)))
 	}
 	var p simplePayload
 	if err := evidence.DecodeJSON(item.Payload, &p); err != nil {
@@ -53,14 +57,21 @@ func (k *Key) verifySimple(image evidence.Image, item evidence.Item) (verdict, e
 	if err := checkSimple(image.Digest(), p); err != nil {
 		return verdict{}, err
 	}
-	if err := k.checkAnnotations(p.Optional); err != nil {
+	if err := s.checkAnnotations(p.Optional); err != nil {
 		return verdict{}, err
 	}
-	if err := k.checkReference(image, p.Critical.Identity.Reference); err != nil {
+	if err := s.checkReference(image.Repository, p.Critical.Identity.Reference); err != nil {
 		return verdict{}, err
 	}
-	made, err := k.checkSimpleTime(item, signature)
-	return verdict{reference: p.Critical.Identity.Reference, made: made}, err
+	times, err := s.provenOf(item.Annotations, func(body []byte) error {
+		return checkBody(h, body, item.Payload, signature)
+	}, signature)
+	if err != nil {
+		return verdict{}, err
+	}
+	v, err := s.party.judge(h, times)
+	v.reference = p.Critical.Identity.Reference
+	return v, err
 }
 
 // checkSimple binds a payload to the image (TRUST R21).
@@ -73,33 +84,31 @@ func checkSimple(image imageref.Digest, p simplePayload) error {
 		return malformed("critical.image.docker-manifest-digest", err)
 	}
 	if signed != image {
-		return subjectMismatch("a signature of ", image, "one of "+signed.String())
+		return subjectMismatch("a signature of ", image.String(), "one of "+signed.String())
 	}
 	return nil
 }
 
-// checkSimpleTime checks what testifies to the signature: the log and
-// timestamps.
-func (k *Key) checkSimpleTime(item evidence.Item, signature []byte) (time.Time, error) {
-	var times []time.Time
-	if k.options.TransparencyLog != LogIgnored {
-		logged, err := k.checkLog(item.Annotations[annotationLogEntry], func(body []byte) error {
-			return k.checkBody(body, item.Payload, signature)
-		})
+// provenOf checks what testifies to a signature whose log entry and timestamps
+// are annotations. bound checks what the entry's body is of; a timestamp is of
+// one of the messages.
+func (s *Signer) provenOf(annotations map[string]string, bound func(body []byte) error, messages ...[]byte) (proven, error) {
+	var p proven
+	if s.options.TransparencyLog != LogIgnored {
+		entry, err := s.checkLog(annotations[annotationLogEntry], bound)
 		if err != nil {
-			return time.Time{}, err
+			return proven{}, err
 		}
-		times = append(times, logged)
+		p.entries = []policy.LogFacts{entry}
 	}
-	tokens, err := simpleTimestamps(item.Annotations[annotationTimestamp])
+	tokens, err := simpleTimestamps(annotations[annotationTimestamp])
 	if err != nil {
-		return time.Time{}, err
+		return proven{}, err
 	}
-	stamped, err := k.checkTimestamps(tokens, signature)
-	if err != nil {
-		return time.Time{}, err
+	if p.stamped, err = s.checkTimestamps(tokens, messages...); err != nil {
+		return proven{}, err
 	}
-	return k.checkTimes(append(times, stamped...))
+	return p, s.checkLogTimes(p)
 }
 
 // simpleTimestamps reads cosign's timestamp annotation; an empty one is as good

@@ -68,7 +68,7 @@ func TestSimpleSigning(t *testing.T) {
 		return []byte(`{"critical":{"identity":{"docker-reference":"registry.test/acme/app"},"image":{"docker-manifest-digest":"` + digest + `"},"type":"` + kind + `"},"optional":null` + more + `}`)
 	}
 	const kind = "cosign container image signature"
-	asked := sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Annotations: map[string]string{"env": "prod", "team": "x"}}
+	asked := sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, Annotations: map[string]string{"env": "prod", "team": "x"}}}
 	cases := map[string]struct {
 		reason  string
 		sign    fixture.CosignOptions
@@ -155,7 +155,7 @@ func TestR33SignedReference(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			s := signer(t, k, sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, SignedReference: tc.want})
+			s := signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, SignedReference: tc.want}})
 			t.Log(tc.reason)
 			want(t, s, image, simple(t, image, k, fixture.CosignOptions{Reference: tc.signed}), tc.result)
 			bundleResult := evidence.ReferenceMismatch // a bundle records none

@@ -15,6 +15,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 
 	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/policy"
 )
 
 // logAnswer is what cosign keeps of the log's answer (cosign
@@ -56,34 +57,34 @@ func badEntry(expected, got string, cause error) error {
 }
 
 // checkLog verifies the log entry in cosign's annotation without asking the
-// log, and returns when the entry was integrated. bound checks what the entry's
+// log, and returns it. bound checks what the entry's
 // body is of.
-func (k *Key) checkLog(annotation string, bound func(body []byte) error) (time.Time, error) {
+func (s *Signer) checkLog(annotation string, bound func(body []byte) error) (policy.LogFacts, error) {
 	if annotation == "" {
-		return time.Time{}, &evidence.Problem{Reason: evidence.LogEntryMissing, Expected: "an entry in a transparency log", Got: "none"}
+		return policy.LogFacts{}, &evidence.Problem{Reason: evidence.LogEntryMissing, Expected: "an entry in a transparency log", Got: "none"}
 	}
 	var a logAnswer
 	if err := evidence.DecodeJSON([]byte(annotation), &a); err != nil {
-		return time.Time{}, badEntry("a log entry in annotation "+annotationLogEntry, "", err)
+		return policy.LogFacts{}, badEntry("a log entry in annotation "+annotationLogEntry, "", err)
 	}
-	if err := k.checkPromise(a); err != nil {
-		return time.Time{}, err
+	if err := s.checkPromise(a); err != nil {
+		return policy.LogFacts{}, err
 	}
 	body, err := base64.StdEncoding.DecodeString(a.Payload.Body)
 	if err != nil {
-		return time.Time{}, badEntry("a log entry's body in base64", "", err)
+		return policy.LogFacts{}, badEntry("a log entry's body in base64", "", err)
 	}
 	if err := bound(body); err != nil {
-		return time.Time{}, err
+		return policy.LogFacts{}, err
 	}
-	return time.Unix(a.Payload.IntegratedTime, 0), nil
+	return policy.LogFacts{Log: a.Payload.LogID, Index: a.Payload.LogIndex, Time: time.Unix(a.Payload.IntegratedTime, 0)}, nil
 }
 
 // checkPromise verifies the signed entry timestamp: a log's signature over the
 // entry in canonical JSON (RFC 8785), which is what encoding/json writes for
 // these members in this order.
-func (k *Key) checkPromise(a logAnswer) error {
-	log, known := k.options.TrustedRoot.root.RekorLogs()[a.Payload.LogID]
+func (s *Signer) checkPromise(a logAnswer) error {
+	log, known := s.options.TrustedRoot.root.RekorLogs()[a.Payload.LogID]
 	if !known {
 		return badEntry("an entry in a log of the trusted root", "one in log "+quote(a.Payload.LogID), nil)
 	}
@@ -100,11 +101,26 @@ func (k *Key) checkPromise(a logAnswer) error {
 	if !logKey.verifies(canonical, a.SignedEntryTimestamp) {
 		return badEntry("an entry signed by log "+quote(a.Payload.LogID), "a signed entry timestamp that does not verify", nil)
 	}
-	return withinLog(log, time.Unix(a.Payload.IntegratedTime, 0))
+	return nil
 }
 
-// withinLog checks that a log's key was in use (TRUST R26).
+// checkLogTimes checks that each log's key was in use at all proven times (TRUST
+// R26).
+func (s *Signer) checkLogTimes(p proven) error {
+	for _, entry := range p.entries {
+		for _, t := range p.times() {
+			if err := withinLog(s.options.TrustedRoot.root.RekorLogs()[entry.Log], t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func withinLog(log *root.TransparencyLog, t time.Time) error {
+	if log == nil {
+		return badEntry("an entry in a log of the trusted root", "one in another", nil)
+	}
 	if t.Before(log.ValidityPeriodStart) || (!log.ValidityPeriodEnd.IsZero() && t.After(log.ValidityPeriodEnd)) {
 		return badEntry("an entry integrated while the log's key was valid", t.UTC().Format(time.RFC3339), nil)
 	}
@@ -114,7 +130,7 @@ func withinLog(log *root.TransparencyLog, t time.Time) error {
 // checkBody binds the entry to the signature, the key and the payload (TRUST
 // R25; CVE-2022-23649, CVE-2026-22703): all three, for an entry of something
 // else by the same key proves nothing.
-func (k *Key) checkBody(raw, payload, signature []byte) error {
+func checkBody(h holder, raw, payload, signature []byte) error {
 	var b logBody
 	if err := evidence.DecodeJSON(raw, &b); err != nil {
 		return badEntry("a log entry's body", "", err)
@@ -125,10 +141,31 @@ func (k *Key) checkBody(raw, payload, signature []byte) error {
 	if !bytes.Equal(b.Spec.Signature.Content, signature) {
 		return badEntry("an entry of this signature", "one of another signature", nil)
 	}
-	if err := k.checkLoggedKey(b.Spec.Signature.PublicKey.Content); err != nil {
+	if err := h.checkLogged(b.Spec.Signature.PublicKey.Content); err != nil {
 		return err
 	}
 	return checkLoggedHash(b.Spec.Data.Hash.Algorithm, b.Spec.Data.Hash.Value, payload)
+}
+
+// checkLogged checks that an entry names the holder's key, or the certificate if
+// it names one: another of the same key is another's word.
+func (h holder) checkLogged(text []byte) error {
+	key, certificate, err := keyInEntry(text)
+	if err != nil {
+		return badEntry("an entry with a public key or certificate", "", err)
+	}
+	return h.named(key, certificate)
+}
+
+// named checks that the key and the certificate, if any, are the holder's.
+func (h holder) named(key crypto.PublicKey, certificate *x509.Certificate) error {
+	if certificate != nil && h.certificate != nil && !certificate.Equal(h.certificate) {
+		return badEntry("an entry of this signature's certificate", "one of another certificate", nil)
+	}
+	if !h.key.equal(key) {
+		return badEntry("an entry of this signature's key", "one of another key", nil)
+	}
+	return nil
 }
 
 func checkLoggedHash(algorithm, value string, payload []byte) error {
@@ -146,23 +183,23 @@ func checkLoggedHash(algorithm, value string, payload []byte) error {
 	return nil
 }
 
-// keyInEntry reads the key of an entry. cosign logs the certificate in its
-// place when a key is used together with one.
-func keyInEntry(text []byte) (crypto.PublicKey, error) {
+// keyInEntry reads the key of an entry, and the certificate that holds it if
+// there is one. cosign logs the certificate in the key's place when it has one.
+func keyInEntry(text []byte) (crypto.PublicKey, *x509.Certificate, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, errors.New("expected PEM")
+		return nil, nil, errors.New("expected PEM")
 	}
 	if block.Type == "CERTIFICATE" {
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return c.PublicKey, nil
+		return c.PublicKey, c, nil
 	}
 	key, err := parseBlock(block)
 	if err != nil {
-		return nil, fmt.Errorf("public key: %w", err)
+		return nil, nil, fmt.Errorf("public key: %w", err)
 	}
-	return key, nil
+	return key, nil, nil
 }

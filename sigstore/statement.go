@@ -3,16 +3,18 @@ package sigstore
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/bonafide-dev/bonafide/evidence"
-	"github.com/bonafide-dev/bonafide/imageref"
 )
 
 const (
 	// predicateSign is the predicate type by which cosign marks a statement as
 	// an image's signature (cosign specs/BUNDLE_SPEC.md).
 	predicateSign = "https://sigstore.dev/cosign/sign/v1"
+	// anyType is no predicate type and stands for each.
+	anyType = "*"
 
 	// maxSubjects and maxDigests bound a statement (TRUST R1; CVE-2024-45395).
 	maxSubjects = 1024
@@ -83,7 +85,7 @@ func (s statement) signs() bool { return s.PredicateType == predicateSign }
 // (TRUST R23). want is predicateSign for a signature.
 func (s statement) checkType(want string) error {
 	switch {
-	case s.PredicateType == want:
+	case s.PredicateType == want, want == anyType:
 		return nil
 	case want == predicateSign:
 		return &evidence.Problem{
@@ -94,16 +96,17 @@ func (s statement) checkType(want string) error {
 	return notAttested(want, "one of type "+quote(s.PredicateType))
 }
 
-// subject returns the subject that is the image (TRUST R21).
-func (s statement) subject(image imageref.Digest) (subject, error) {
+// subject returns the subject that is the image or file (TRUST R21). A digest
+// that is not known of it says nothing; one that differs makes it another.
+func (s statement) subject(of thing) (subject, error) {
 	for _, subject := range s.Subject {
-		if subject.Digest[image.Algorithm()] == image.Hex() {
+		if subject.is(of) {
 			return subject, nil
 		}
 	}
 	got := "one without a subject"
 	if len(s.Subject) > 0 {
-		got = "one of " + s.Subject[0].describe(image.Algorithm())
+		got = "one of " + s.Subject[0].describe(of)
 	}
 	if n := len(s.Subject) - 1; n > 0 {
 		got += fmt.Sprintf(" and %d more", n)
@@ -112,12 +115,28 @@ func (s statement) subject(image imageref.Digest) (subject, error) {
 	if s.signs() {
 		what = "a signature of "
 	}
-	return subject{}, subjectMismatch(what, image, got)
+	return subject{}, subjectMismatch(what, of.name, got)
 }
 
-func (s subject) describe(algorithm string) string {
-	if value, found := s.Digest[algorithm]; found {
-		return quote(algorithm + ":" + value)
+// is reports whether the subject is the thing.
+func (s subject) is(of thing) bool {
+	var same bool
+	for algorithm, value := range of.digests {
+		if named, found := s.Digest[algorithm]; found {
+			if named != value {
+				return false
+			}
+			same = true
+		}
 	}
-	return "a subject without a " + algorithm + " digest"
+	return same
+}
+
+func (s subject) describe(of thing) string {
+	for _, algorithm := range slices.Sorted(maps.Keys(of.digests)) {
+		if value, found := s.Digest[algorithm]; found {
+			return quote(algorithm + ":" + value)
+		}
+	}
+	return "a subject without a digest of a known kind"
 }

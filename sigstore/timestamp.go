@@ -3,7 +3,6 @@ package sigstore
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/digitorus/pkcs7"
@@ -21,16 +20,16 @@ const maxTimestamps = 32
 // root and returns the times that they prove (TRUST R26). Those of other
 // authorities prove nothing and are passed over. A timestamp is of one of the
 // messages: the signature, or what holds it.
-func (k *Key) checkTimestamps(tokens [][]byte, messages ...[]byte) ([]time.Time, error) {
+func (s *Signer) checkTimestamps(tokens [][]byte, messages ...[]byte) ([]time.Time, error) {
 	if len(tokens) > maxTimestamps {
 		return nil, tooMany("timestamps", maxTimestamps, len(tokens))
 	}
-	if k.options.TrustedRoot == nil {
-		return nil, nil
+	var authorities []root.TimestampingAuthority
+	if s.options.TrustedRoot != nil {
+		authorities = s.options.TrustedRoot.root.TimestampingAuthorities()
 	}
-	authorities := k.options.TrustedRoot.root.TimestampingAuthorities()
 	if len(authorities) == 0 {
-		return nil, nil
+		return nil, nil // none is required, or the signer would not have been made
 	}
 	var times []time.Time
 	for _, token := range tokens {
@@ -41,6 +40,13 @@ func (k *Key) checkTimestamps(tokens [][]byte, messages ...[]byte) ([]time.Time,
 		if !t.IsZero() {
 			times = append(times, t)
 		}
+	}
+	if len(times) == 0 && s.options.Timestamps == TimestampsRequired {
+		problem := &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a timestamp by an authority of the trusted root", Got: "none"}
+		if len(tokens) > 0 {
+			problem.Got = "one by another authority"
+		}
+		return nil, problem
 	}
 	return times, nil
 }
@@ -113,26 +119,4 @@ func issuedWithin(authority root.TimestampingAuthority, issuers [][]byte) bool {
 		}
 	}
 	return false
-}
-
-// checkTimes compares the proven times with the key's own validity (TRUST R26;
-// CVE-2026-54787) and returns the earliest; zero if there is none.
-func (k *Key) checkTimes(times []time.Time) (time.Time, error) {
-	if len(times) == 0 && !k.options.expires() {
-		return time.Time{}, nil
-	}
-	if len(times) == 0 {
-		return time.Time{}, &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a proven time for a key that is valid for a limited time", Got: "none"}
-	}
-	v := keyVerifier{notBefore: k.options.NotBefore, notAfter: k.options.NotAfter}
-	for _, t := range times {
-		if !v.ValidAtTime(t) {
-			return time.Time{}, &evidence.Problem{
-				Reason:   evidence.TimestampInvalid,
-				Expected: fmt.Sprintf("a time from %q to %q, when the key was valid", instant(v.notBefore), instant(v.notAfter)),
-				Got:      instant(t),
-			}
-		}
-	}
-	return slices.MinFunc(times, time.Time.Compare), nil
 }

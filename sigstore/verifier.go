@@ -15,10 +15,7 @@ import (
 )
 
 // keyVerifier lends a key to sigstore-go.
-type keyVerifier struct {
-	key                 publicKey
-	notBefore, notAfter time.Time
-}
+type keyVerifier keyParty
 
 var _ root.TimeConstrainedVerifier = keyVerifier{}
 

@@ -228,7 +228,7 @@ func (o verifyOptions) signers(make policyset.Signers) ([]policy.Signature, erro
 		if err != nil {
 			return nil, fmt.Errorf("--key: %w", err)
 		}
-		key, err := make.Key(dialect.KeySpec{PEM: pem, LogIgnored: o.ignoreLog})
+		key, err := make.Key(dialect.KeySpec{PEM: pem, SigstoreSpec: dialect.SigstoreSpec{LogIgnored: o.ignoreLog}})
 		if err != nil {
 			err = fmt.Errorf("--key %s: %w", file, err)
 			if o.trustedRoot == "" && !o.ignoreLog {

@@ -21,7 +21,7 @@ func (s *signing) keys(path string, e *attestor, annotations map[string]string) 
 	k := e.Keys
 	path += ".keys"
 	keys, found := s.publicKeys(path, k)
-	spec := dialect.KeySpec{LogIgnored: s.log(path, k), Hash: s.hash(path, e)}
+	spec := dialect.KeySpec{SigstoreSpec: dialect.SigstoreSpec{LogIgnored: s.log(path, k)}, Hash: s.hash(path, e)}
 	for name, value := range annotations {
 		text, ok := s.text(path, value, s.variables)
 		if !ok {
@@ -217,5 +217,5 @@ func (s *signing) legacyKey(path, text string) []policy.Signature {
 	if !found {
 		return nil
 	}
-	return s.signers(keys, dialect.KeySpec{LogIgnored: true, Annotations: s.annotations}, path)
+	return s.signers(keys, dialect.KeySpec{SigstoreSpec: dialect.SigstoreSpec{LogIgnored: true, Annotations: s.annotations}}, path)
 }

@@ -137,3 +137,11 @@ func tree(b *strings.Builder, r policy.Requirement, indent string) {
 
 // specOf is the specification of a key of these tests.
 func specOf(name string) dialect.KeySpec { return dialect.KeySpec{PEM: []byte(testKeys()[name])} }
+
+func (fakeSigners) Keyless(dialect.KeylessSpec) (policy.Signer, error) {
+	return nil, errors.New("not made by this test")
+}
+
+func (fakeSigners) Certificate(dialect.CertificateSpec) (policy.Signer, error) {
+	return nil, errors.New("not made by this test")
+}

@@ -160,3 +160,11 @@ func describeClaim(b *strings.Builder, kind string, c policy.Claim, indent strin
 		fmt.Fprintf(b, "%s  if %s\n", indent, condition)
 	}
 }
+
+func (fakeSigners) Keyless(dialect.KeylessSpec) (policy.Signer, error) {
+	return nil, errors.New("not made by this test")
+}
+
+func (fakeSigners) Certificate(dialect.CertificateSpec) (policy.Signer, error) {
+	return nil, errors.New("not made by this test")
+}

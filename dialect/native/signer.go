@@ -109,7 +109,7 @@ func (c *compiler) sigstore(path string, s *v1alpha1.SigstoreSigner) policy.Sign
 			ready = false
 		}
 	}
-	spec := dialect.KeySpec{SignedReference: c.signedReference(path+".signedReference", s.SignedReference)}
+	spec := dialect.KeySpec{SigstoreSpec: dialect.SigstoreSpec{SignedReference: c.signedReference(path+".signedReference", s.SignedReference)}}
 	if choice(c, path+".transparencyLog", s.TransparencyLog, v1alpha1.TransparencyLogRequired, v1alpha1.TransparencyLogIgnored) == 1 {
 		spec.LogIgnored = true
 		c.Weaker(path+".transparencyLog", "Ignored accepts signatures that no transparency log has seen: use of a stolen key leaves no trace")

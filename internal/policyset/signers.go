@@ -50,7 +50,7 @@ func (s Signers) Key(spec dialect.KeySpec) (policy.Signer, error) {
 	if err != nil {
 		return nil, &dialect.SpecError{Field: dialect.FieldSignedReference, Err: err}
 	}
-	options := sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, SignedReference: reference, Annotations: spec.Annotations}
+	options := sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, SignedReference: reference, Annotations: spec.Annotations}}
 	if _, err := sigstore.NewKey(spec.PEM, options); err != nil {
 		return nil, &dialect.SpecError{Field: dialect.FieldKey, Err: err}
 	}
@@ -162,4 +162,14 @@ func trustStores(specs []dialect.TrustStore) ([]notation.TrustStore, error) {
 		stores = append(stores, notation.TrustStore{Type: notation.StoreType(spec.Type), Certificates: certificates})
 	}
 	return stores, nil
+}
+
+// Keyless implements [dialect.Signers].
+func (s Signers) Keyless(dialect.KeylessSpec) (policy.Signer, error) {
+	return nil, errors.New("keyless signers are not supported yet")
+}
+
+// Certificate implements [dialect.Signers].
+func (s Signers) Certificate(dialect.CertificateSpec) (policy.Signer, error) {
+	return nil, errors.New("certificates are not supported yet")
 }

@@ -24,11 +24,11 @@ func TestR25LogRequiredWithoutTrustedRoot(t *testing.T) {
 func TestR34OptionsReachTheSigner(t *testing.T) {
 	signers := policyset.Signers{}
 	specs := map[string]dialect.KeySpec{
-		"Plain":           {PEM: []byte(publicKey), LogIgnored: true},
-		"OtherKey":        {PEM: []byte(otherKey), LogIgnored: true},
-		"Hash":            {PEM: []byte(publicKey), LogIgnored: true, Hash: "sha512"},
-		"MatchRepository": {PEM: []byte(publicKey), LogIgnored: true, SignedReference: "MatchRepository"},
-		"Repository":      {PEM: []byte(publicKey), LogIgnored: true, SignedReference: "ghcr.io/acme/app"},
+		"Plain":           {PEM: []byte(publicKey), SigstoreSpec: dialect.SigstoreSpec{LogIgnored: true}},
+		"OtherKey":        {PEM: []byte(otherKey), SigstoreSpec: dialect.SigstoreSpec{LogIgnored: true}},
+		"Hash":            {PEM: []byte(publicKey), SigstoreSpec: dialect.SigstoreSpec{LogIgnored: true}, Hash: "sha512"},
+		"MatchRepository": {PEM: []byte(publicKey), SigstoreSpec: dialect.SigstoreSpec{LogIgnored: true, SignedReference: "MatchRepository"}},
+		"Repository":      {PEM: []byte(publicKey), SigstoreSpec: dialect.SigstoreSpec{LogIgnored: true, SignedReference: "ghcr.io/acme/app"}},
 	}
 	seen := map[policy.SignerID]string{}
 	for name, spec := range specs {
@@ -41,7 +41,7 @@ func TestR34OptionsReachTheSigner(t *testing.T) {
 		}
 		seen[signer.ID()] = name
 	}
-	explicit, err := signers.Key(dialect.KeySpec{PEM: []byte(publicKey), LogIgnored: true, SignedReference: "Any"})
+	explicit, err := signers.Key(dialect.KeySpec{PEM: []byte(publicKey), SigstoreSpec: dialect.SigstoreSpec{LogIgnored: true, SignedReference: "Any"}})
 	if err != nil || seen[explicit.ID()] != "Plain" {
 		t.Errorf("expected Any to be the default, got %v", err)
 	}
@@ -55,13 +55,13 @@ func TestSignersRefuse(t *testing.T) {
 		field string
 	}{
 		"Hash": {func(s policyset.Signers) (policy.Signer, error) {
-			return s.Key(dialect.KeySpec{PEM: []byte(publicKey), LogIgnored: true, Hash: "md5"})
+			return s.Key(dialect.KeySpec{PEM: []byte(publicKey), SigstoreSpec: dialect.SigstoreSpec{LogIgnored: true}, Hash: "md5"})
 		}, dialect.FieldHash},
 		"Reference": {func(s policyset.Signers) (policy.Signer, error) {
-			return s.Key(dialect.KeySpec{PEM: []byte(publicKey), LogIgnored: true, SignedReference: "match repository"})
+			return s.Key(dialect.KeySpec{PEM: []byte(publicKey), SigstoreSpec: dialect.SigstoreSpec{LogIgnored: true, SignedReference: "match repository"}})
 		}, dialect.FieldSignedReference},
 		"NoKey": {func(s policyset.Signers) (policy.Signer, error) {
-			return s.Key(dialect.KeySpec{LogIgnored: true})
+			return s.Key(dialect.KeySpec{SigstoreSpec: dialect.SigstoreSpec{LogIgnored: true}})
 		}, dialect.FieldKey},
 		"NoStores": {func(s policyset.Signers) (policy.Signer, error) {
 			return s.Notation(dialect.NotationSpec{TrustedIdentities: []string{"*"}})

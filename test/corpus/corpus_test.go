@@ -42,7 +42,7 @@ func read(t *testing.T, name string) []byte {
 func signer(t *testing.T, s fixture.CaseSigner) policy.Signer {
 	t.Helper()
 	if s.Key != "" {
-		key, err := sigstore.NewKey(read(t, s.Key), sigstore.KeyOptions{TransparencyLog: sigstore.LogIgnored, Annotations: s.Annotations})
+		key, err := sigstore.NewKey(read(t, s.Key), sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, Annotations: s.Annotations}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,160 @@
+package sigstore
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
+
+	"github.com/bonafide-dev/bonafide/evidence"
+)
+
+// authority is a certificate authority with which chains end.
+type authority struct {
+	root          *x509.Certificate
+	intermediates []*x509.Certificate
+	from, until   time.Time // when it counts; zero is unbounded
+}
+
+// authoritiesOf returns those of a trusted root.
+func authoritiesOf(t *TrustedRoot) []authority {
+	var all []authority
+	for _, ca := range t.root.FulcioCertificateAuthorities() {
+		if f, is := ca.(*root.FulcioCertificateAuthority); is {
+			all = append(all, authority{root: f.Root, intermediates: f.Intermediates, from: f.ValidityPeriodStart, until: f.ValidityPeriodEnd})
+		}
+	}
+	return all
+}
+
+// chainsAt returns the chains from a certificate to one of the authorities that
+// were valid at all the times, which are at least one: each certificate of a
+// chain, the authority's own period, and every use that the chain allows (TRUST
+// R26; CVE-2026-24122). Certificates that came along may be between.
+func chainsAt(authorities []authority, h holder, times []time.Time) ([][]*x509.Certificate, error) {
+	leaf := withoutHandled(h.certificate)
+	if leaf.IsCA {
+		return nil, badCertificate("a use of its own", "one of an authority", nil)
+	}
+	if leaf.KeyUsage != 0 && leaf.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 {
+		return nil, badCertificate("key usage digitalSignature", "one without", nil)
+	}
+	failed := untrusted(h, errors.New("no authority"))
+	for _, a := range authorities {
+		chains, err := a.chains(leaf, h, times)
+		if err == nil {
+			return chains, nil
+		}
+		// That a trusted certificate was not valid says more than that another
+		// authority has not issued it.
+		if p := evidence.ProblemOf(err); p.Reason != evidence.CertificateUntrusted || failed == nil {
+			failed = err
+		}
+	}
+	return nil, failed
+}
+
+func (a authority) chains(leaf *x509.Certificate, h holder, times []time.Time) ([][]*x509.Certificate, error) {
+	options := x509.VerifyOptions{
+		Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: times[0],
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
+	}
+	options.Roots.AddCert(a.root)
+	for _, c := range slices.Concat(a.intermediates, h.chain) {
+		options.Intermediates.AddCert(c)
+	}
+	chains, err := leaf.Verify(options)
+	if err != nil {
+		return nil, chainProblem(h, times[0], err)
+	}
+	for _, t := range times {
+		if (!a.from.IsZero() && t.Before(a.from)) || (!a.until.IsZero() && t.After(a.until)) {
+			return nil, notValid(fmt.Sprintf("authority %s, which counts from %s to %s", quote(a.root.Subject.String()), instant(a.from), instant(a.until)), t)
+		}
+	}
+	var valid [][]*x509.Certificate
+	for _, chain := range chains {
+		if _, outside := outsideOf(chain, times); outside == nil {
+			valid = append(valid, chain)
+		}
+	}
+	if len(valid) == 0 {
+		t, c := outsideOf(chains[0], times)
+		return nil, notValid(validity(c), t)
+	}
+	return valid, nil
+}
+
+// outsideOf returns a certificate of a chain that was not valid at one of the
+// times, and that time; nil if there is none.
+func outsideOf(chain []*x509.Certificate, times []time.Time) (time.Time, *x509.Certificate) {
+	for _, t := range times {
+		for _, c := range chain {
+			if t.Before(c.NotBefore) || t.After(c.NotAfter) {
+				return t, c
+			}
+		}
+	}
+	return time.Time{}, nil
+}
+
+// withoutHandled returns the certificate with the extensions taken off the list
+// of unhandled ones that we do handle: a name that is neither URI nor address
+// makes the alternative names one of them.
+func withoutHandled(c *x509.Certificate) *x509.Certificate {
+	if len(c.UnhandledCriticalExtensions) == 0 {
+		return c
+	}
+	copied := *c
+	copied.UnhandledCriticalExtensions = nil
+	for _, id := range c.UnhandledCriticalExtensions {
+		if !id.Equal(subjectAltName) {
+			copied.UnhandledCriticalExtensions = append(copied.UnhandledCriticalExtensions, id)
+		}
+	}
+	return &copied
+}
+
+func validity(c *x509.Certificate) string {
+	return fmt.Sprintf("certificate %s, which is valid from %s to %s", quote(nameOf(c)), instant(c.NotBefore), instant(c.NotAfter))
+}
+
+// nameOf is what a message calls a certificate.
+func nameOf(c *x509.Certificate) string {
+	if name := c.Subject.String(); name != "" {
+		return name
+	}
+	if names, err := namesOf(c); err == nil && len(names) > 0 {
+		return names[0]
+	}
+	return "serial " + c.SerialNumber.Text(16)
+}
+
+func notValid(what string, t time.Time) error {
+	return &evidence.Problem{Reason: evidence.CertificateInvalid, Expected: "a signature made while every certificate of its chain was valid", Got: "one made at " + instant(t) + " with " + what}
+}
+
+// chainProblem classifies what crypto/x509 says of a chain.
+func chainProblem(h holder, t time.Time, err error) error {
+	var invalid x509.CertificateInvalidError
+	if !errors.As(err, &invalid) {
+		return untrusted(h, err)
+	}
+	switch {
+	case invalid.Reason == x509.Expired && invalid.Cert != nil:
+		return notValid(validity(invalid.Cert), t)
+	case invalid.Reason == x509.IncompatibleUsage:
+		return badCertificate("extended key usage codeSigning throughout its chain", "one without", nil)
+	}
+	return badCertificate("a valid chain", "", err)
+}
+
+func untrusted(h holder, err error) error {
+	return &evidence.Problem{
+		Reason: evidence.CertificateUntrusted, Expected: "a certificate by an authority that the signer trusts",
+		Got: byCertificate(h.certificate.Raw) + ", issued by " + quote(h.certificate.Issuer.String()), Err: err,
+	}
+}

@@ -1,0 +1,41 @@
+package sigstore
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// hasher hashes lists of texts. Each is written with its length, so that no two
+// lists look alike.
+type hasher struct{ hash hash.Hash }
+
+func newHasher() *hasher { return &hasher{sha256.New()} }
+
+func (h *hasher) add(parts ...string) {
+	for _, p := range parts {
+		h.hash.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
+		h.hash.Write([]byte(p))
+	}
+}
+
+func (h *hasher) addMap(m map[string]string) {
+	h.add(strconv.Itoa(len(m)))
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		h.add(name, m[name])
+	}
+}
+
+func (h *hasher) sum() string { return hex.EncodeToString(h.hash.Sum(nil)) }
+
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
