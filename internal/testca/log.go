@@ -56,6 +56,14 @@ type EntryOptions struct {
 	NoPromise    bool      // only an inclusion proof
 	NoProof      bool      // only a signed entry timestamp, which no bundle since version 0.2 may have
 	Index        int64     // in the log, default the same for each entry
+
+	// Rekor2 puts the entry into the log of Rekor v2: by default of kind
+	// hashedrekord, whatever was signed, or of kind dsse, both of version
+	// 0.0.2. It has a proof, no promise, and no time unless Time is set, which
+	// nobody signs. The index is up to 1024.
+	Rekor2          bool
+	Origin          string // names another log in the checkpoint of Rekor v2
+	BreakCheckpoint bool   // the signature of Rekor v2's checkpoint is over another text
 }
 
 // Annotate returns a function for [fixture.CosignOptions] that puts the entry
@@ -118,6 +126,9 @@ func (s *Sigstore) Entry(signed fixture.Signed, o EntryOptions) (*protorekor.Tra
 	if o.Of != nil {
 		signed = *o.Of
 	}
+	if o.Rekor2 {
+		return s.entry2(signed, o)
+	}
 	if o.Kind == "" {
 		if o.Kind = kindHashedRekord; signed.Envelope != nil {
 			o.Kind = kindDSSE
@@ -162,22 +173,7 @@ func (s *Sigstore) Entry(signed fixture.Signed, o EntryOptions) (*protorekor.Tra
 // body returns the entry's canonical JSON: members sorted, no white space
 // (RFC 8785), which encoding/json writes for maps of plain ASCII.
 func (o EntryOptions) body(signed fixture.Signed) ([]byte, error) {
-	verifier := signed.PublicPEM
-	if signed.Certificate != nil {
-		verifier = signed.Certificate
-	}
-	if o.PublicPEM != nil {
-		verifier = o.PublicPEM
-	}
-	if o.Signature != nil {
-		signed.Signature = o.Signature
-	}
-	if o.Envelope != nil {
-		signed.Envelope = o.Envelope
-	}
-	if o.Message != nil {
-		signed.Message, signed.Payload = o.Message, o.Message
-	}
+	signed, verifier := o.apply(signed)
 	var spec map[string]any
 	switch o.Kind {
 	case kindHashedRekord:
@@ -204,6 +200,28 @@ func (o EntryOptions) body(signed fixture.Signed) ([]byte, error) {
 		return nil, fmt.Errorf("write an entry's body: %w", err)
 	}
 	return body, nil
+}
+
+// apply replaces single members of what was signed. It returns the PEM that
+// verifies it too.
+func (o EntryOptions) apply(signed fixture.Signed) (replaced fixture.Signed, verifier []byte) {
+	verifier = signed.PublicPEM
+	if signed.Certificate != nil {
+		verifier = signed.Certificate
+	}
+	if o.PublicPEM != nil {
+		verifier = o.PublicPEM
+	}
+	if o.Signature != nil {
+		signed.Signature = o.Signature
+	}
+	if o.Envelope != nil {
+		signed.Envelope = o.Envelope
+	}
+	if o.Message != nil {
+		signed.Message, signed.Payload = o.Message, o.Message
+	}
+	return signed, verifier
 }
 
 // inToto returns the spec of an entry of kind intoto: version 0.0.1 holds the
