@@ -16,10 +16,14 @@ import (
 func TestR1DefaultCaps(t *testing.T) {
 	type caps struct {
 		Referrers, SignatureLayers                   int
+		Children, IndexDepth, AttestationManifests   int
 		SignatureBytes, DecisionBytes, ManifestBytes int64
 	}
-	want := caps{50, 100, 10 << 20, 64 << 20, 4 << 20}
-	got := caps{evidence.MaxReferrers, evidence.MaxSignatureLayers, evidence.MaxSignatureBytes, evidence.MaxDecisionBytes, evidence.MaxManifestBytes}
+	want := caps{50, 100, 64, 3, 10, 10 << 20, 64 << 20, 4 << 20}
+	got := caps{
+		evidence.MaxReferrers, evidence.MaxSignatureLayers, evidence.MaxChildren, evidence.MaxIndexDepth, evidence.MaxAttestationManifests,
+		evidence.MaxSignatureBytes, evidence.MaxDecisionBytes, evidence.MaxManifestBytes,
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

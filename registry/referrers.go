@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -21,7 +22,9 @@ type referrersKey struct {
 
 // Referrers implements [evidence.Source] with the referrers API alone
 // (distribution-spec, "Listing Referrers"). That a repository has no such API
-// is remembered for a minute.
+// is remembered for a minute, unless the registry only says that it does not
+// know the digest: some do so instead of answering with an empty list, and whoever
+// asks about one digest must not hide what refers to the others.
 func (s *source) Referrers(ctx context.Context, repository imageref.Repository, digest imageref.Digest) (evidence.Referrers, error) {
 	q, err := s.query(KindReferrers, repository, "referrers", digest.String())
 	if err != nil {
@@ -36,50 +39,51 @@ func (s *source) Referrers(ctx context.Context, repository imageref.Repository, 
 		return evidence.Referrers{}, nil
 	}
 	q.accept, q.limit = []string{evidence.MediaTypeIndex}, s.client.options.Limits.ManifestBytes
-	found, err := s.pages(ctx, q)
-	if err == nil && !found.Supported {
+	found, unknown, err := s.pages(ctx, q)
+	if err == nil && !found.Supported && !unknown {
 		s.client.noReferrers.put(key, now.Add(referrersLife))
 	}
 	return found, err
 }
 
-// pages reads page after page until the list ends or a cap does.
-func (s *source) pages(ctx context.Context, q query) (evidence.Referrers, error) {
+// pages reads page after page until the list ends or a cap does. Where there is
+// no list, unknown reports that the registry does not know the digest.
+func (s *source) pages(ctx context.Context, q query) (found evidence.Referrers, unknown bool, err error) {
 	limits := s.client.options.Limits
-	found := evidence.Referrers{Supported: true}
+	found = evidence.Referrers{Supported: true}
 	seen := map[string]struct{}{}
 	for page := 1; ; page++ {
 		seen[q.url.RequestURI()] = struct{}{}
 		a, err := s.get(ctx, q)
 		if page == 1 && (err == nil && !isIndex(a) || lacksReferrers(err)) {
-			return evidence.Referrers{}, nil
+			return evidence.Referrers{}, isUnknown(err), nil
 		}
 		if err != nil {
-			return evidence.Referrers{}, err
+			return evidence.Referrers{}, false, err
 		}
 		m, err := s.client.manifest(q, a, imageref.Digest{})
 		if err != nil {
-			return evidence.Referrers{}, err
+			return evidence.Referrers{}, false, err
 		}
 		room := limits.Referrers - len(found.Descriptors)
 		if len(m.Manifests) > room {
 			found.Descriptors, found.Cut = append(found.Descriptors, m.Manifests[:room]...), true
-			return found, nil
+			return found, false, nil
 		}
 		found.Descriptors = append(found.Descriptors, m.Manifests...)
 		next, err := nextPage(q.url, a)
 		if err != nil {
-			return evidence.Referrers{}, s.client.locate(q, err)
+			return evidence.Referrers{}, false, s.client.locate(q, err)
 		}
 		if next == nil {
-			return found, nil
+			return found, false, nil
 		}
 		if _, again := seen[next.RequestURI()]; again {
-			return evidence.Referrers{}, s.client.locate(q, &evidence.Problem{Reason: evidence.RegistryProtocol, Expected: "pages of referrers that end", Got: "a page that was read before"})
+			return evidence.Referrers{}, false, s.client.locate(q, &evidence.Problem{Reason: evidence.RegistryProtocol, Expected: "pages of referrers that end", Got: "a page that was read before"})
 		}
 		if page == limits.ReferrerPages || room == len(m.Manifests) {
 			found.Cut = true
-			return found, nil
+			return found, false, nil
 		}
 		q.url = next
 	}
@@ -89,6 +93,16 @@ func (s *source) pages(ctx context.Context, q query) (evidence.Referrers, error)
 // such API.
 func lacksReferrers(err error) bool {
 	return isStatus(err, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable)
+}
+
+// isUnknown reports whether the registry's refusal is about the digest or the
+// repository rather than the path (distribution-spec, "Error Codes").
+func isUnknown(err error) bool {
+	var refused *statusError
+	if !errors.As(err, &refused) {
+		return false
+	}
+	return refused.code == "MANIFEST_UNKNOWN" || refused.code == "NAME_UNKNOWN"
 }
 
 // isIndex reports whether the answer claims to be the list of referrers. Some

@@ -109,6 +109,32 @@ func TestReferrersAPIIsAskedAgain(t *testing.T) {
 	}
 }
 
+// A digest that the registry does not know says nothing about its API: what
+// refers to another digest is found.
+func TestReferrersOfAnUnknownDigest(t *testing.T) {
+	for _, code := range []string{"MANIFEST_UNKNOWN", "NAME_UNKNOWN"} {
+		t.Run(code, func(t *testing.T) {
+			f := startTLS(t, func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/"+subject.String()) {
+					serve(indexType, indexJSON(t, descriptors(1, "x")...))(w, r)
+					return
+				}
+				w.WriteHeader(http.StatusNotFound)
+				fmt.Fprintf(w, `{"errors":[{"code":%q}]}`, code)
+			})
+			c := clientFor(t, nil, f)
+			repository := f.ref(t, "acme/app").Repository()
+			got, err := sourceFor(t, c, repository).Referrers(t.Context(), repository, imageref.DigestOf([]byte("unknown")))
+			if err != nil || got.Supported {
+				t.Fatalf("unknown digest: want no list, got %+v, %v", got, err)
+			}
+			if got, err = referrers(t, c, f); err != nil || len(got.Descriptors) != 1 {
+				t.Errorf("known digest: want one referrer, got %+v, %v", got, err)
+			}
+		})
+	}
+}
+
 func TestR1TenThousandReferrersAreCut(t *testing.T) {
 	f := startTLS(t, serve(indexType, indexJSON(t, descriptors(10_000, "x")...)))
 	got, err := referrers(t, clientFor(t, nil, f), f)
