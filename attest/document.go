@@ -3,6 +3,7 @@ package attest
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -96,15 +97,21 @@ func (c *cursor) number(v any, path string) float64 {
 	return 0
 }
 
-// moment returns a time that o may have (RFC 3339).
+// rfc3339 is the form of a time (RFC 3339 §5.6): [time.Parse] also knows commas
+// and hours of one digit.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$`)
+
+// moment returns a time that o may have. One that is zero is what tools write
+// that do not know it.
 func (c *cursor) moment(o map[string]any, name string) time.Time {
 	s := c.text(o, name)
 	if s == "" {
 		return time.Time{}
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
+	if err != nil || !rfc3339.MatchString(s) {
 		c.fail("expected %s to be a time (RFC 3339), got %q", name, clip(s, maxQuoted))
+		return time.Time{}
 	}
 	return t
 }

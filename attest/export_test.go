@@ -21,3 +21,29 @@ func Steps(ctx context.Context, c policy.Condition, in policy.ConditionInput) (i
 	err := e.check(ctx, m, in)
 	return m.spent, err
 }
+
+// Functions returns the functions of this package, in the order of their
+// declaration, each with the number of its arguments: "sbom.packages/1".
+func Functions() []string {
+	var all []string
+	for _, h := range allHelpers() {
+		all = append(all, fmt.Sprintf("%s/%d", h.name, 1+len(h.args)))
+	}
+	return all
+}
+
+// Cleared returns the vulnerabilities that an OpenVEX document says do not
+// affect the image.
+func Cleared(document any, digest, repository string) ([]string, error) {
+	states, err := readStates(document, vexImage{digest: digest, repository: repository})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, name := range states.names {
+		if vexStatuses()[states.of[name].worst()] == vexNotAffected {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}

@@ -2,6 +2,8 @@ package attest_test
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/bonafide-dev/bonafide/attest"
@@ -12,7 +14,8 @@ import (
 func documents() []string {
 	return []string{
 		spdxDocument, cycloneDXDocument, trivyReport, grypeReport, sarifLog, vuln(trivyReport, "2026-02-28T12:00:00Z"),
-		slsa01, slsa02, slsa1, tekton, `null`, `[]`, `{}`, `"x"`, `{"a":{"b":[1,2.5,"c",null,true]}}`,
+		slsa01, slsa02, slsa1, tekton, githubV1, generatorV1, tektonV02, tektonV1,
+		vexed(said("CVE-1", "not_affected", byPURL, ""), said("CVE-2", "affected", parts("pkg:apk/a"), march)), `null`, `[]`, `{}`, `"x"`, `{"a":{"b":[1,2.5,"c",null,true]}}`,
 	}
 }
 
@@ -71,6 +74,9 @@ func FuzzHelpers(f *testing.F) {
 		`sbom.hasPackage(predicate, "musl", "1")`, `scan.severities(predicate).all(s, s in ["NONE", "LOW", "MEDIUM", "HIGH", "CRITICAL", "UNKNOWN"])`,
 		`scan.highest(predicate) == "NONE"`, `scan.atMost(predicate, "MEDIUM")`, `scan.cves(predicate).all(c, c != "")`, `scan.age(predicate, now) >= duration("0s")`,
 		`provenance.builder(predicate) != ""`, `provenance.buildType(predicate) != ""`, `provenance.source(predicate).contains("://")`,
+		`provenance.sourceRef(predicate) != ""`, `provenance.sourceDigest(predicate).size() in [40, 64]`, `provenance.inputs(predicate).size() > 0`,
+		`openvex.statements(predicate, image).size() > 0`, `openvex.notAffected(predicate, image).all(n, openvex.status(predicate, image, n) == "not_affected")`,
+		`openvex.fixed(predicate, image).all(n, !(n in openvex.notAffected(predicate, image)))`, `scan.atMost(predicate, "CRITICAL", scan.cves(predicate))`,
 	} {
 		var pair [2]policy.Condition
 		for i, text := range []string{expression, "!(" + expression + ")"} {
@@ -83,9 +89,13 @@ func FuzzHelpers(f *testing.F) {
 		pairs = append(pairs, pair)
 	}
 	// What holds of every document that can be read at all.
-	always := map[int]bool{0: true, 1: true, 4: true, 7: true, 8: true, 9: true, 10: true, 11: true}
+	always := map[int]bool{0: true, 1: true, 4: true, 7: true, 8: true, 9: true, 10: true, 11: true, 12: true, 13: true, 14: true, 15: true, 16: true, 17: true, 18: true}
 	f.Fuzz(func(t *testing.T, document string) {
 		in := artifact(document)
+		stated, is := attest.SignedTime(in.Statement)
+		if again, also := attest.SignedTime(in.Statement); is == stated.IsZero() || is != also || !again.Equal(stated) {
+			t.Errorf("want one time or none, got %s, %t and %s, %t", stated, is, again, also)
+		}
 		for i, pair := range pairs {
 			got, opposite := outcome(pair[0].Check(t.Context(), in)), outcome(pair[1].Check(t.Context(), in))
 			switch {
@@ -94,6 +104,57 @@ func FuzzHelpers(f *testing.F) {
 			case got == opposite && got != "holds" && got != notMet:
 			default:
 				t.Errorf("%s: got %s, and %s for its negation", pair[0], got, opposite)
+			}
+		}
+	})
+}
+
+// FuzzOpenVEX reads any document as OpenVEX. The order of its statements does not
+// matter, whoever says in the end that the image is affected is heard, and
+// another image is cleared of nothing.
+func FuzzOpenVEX(f *testing.F) {
+	for _, document := range []string{
+		vexed(said("CVE-1", "not_affected", byPURL, ""), said("CVE-2", "affected", parts("pkg:apk/a"), march)),
+		vexed(said("CVE-1", "fixed", byHash, january), said("CVE-1", "not_affected", parts("pkg:apk/a", "pkg:apk/b"), "")),
+		vexed(said("CVE-1", "under_investigation", `{"@id":"pkg:oci/app"}`, january), said("CVE-1", "not_affected", byPURL+","+otherImage, march)),
+		`{"@context":"https://openvex.dev/ns","timestamp":"2026-02-01T00:00:00Z","statements":[{"vulnerability":"CVE-1","products":["pkg:oci/app@sha256:` + ones + `"],"subcomponents":["pkg:apk/a"],"status":"not_affected","impact_statement":"x"}]}`,
+		vexed(`{"vulnerability":{"name":"GHSA-1","aliases":["CVE-1"]},"status":"fixed","products":[{"identifiers":{"purl":"pkg:docker/app@sha256%3A` + ones + `"}}]}`),
+		`{}`, `null`, `[]`,
+	} {
+		f.Add(document)
+	}
+	const digest, repository = "sha256:" + ones, "ghcr.io/acme/app"
+	f.Fuzz(func(t *testing.T, text string) {
+		var document map[string]any
+		if err := evidence.DecodeJSON([]byte(text), &document); err != nil {
+			return
+		}
+		cleared, err := attest.Cleared(document, digest, repository)
+		if err != nil {
+			return
+		}
+		statements, is := document["statements"].([]any)
+		if !is {
+			t.Fatalf("expected a document with statements, got %s", text)
+		}
+		slices.Reverse(statements)
+		reversed, err := attest.Cleared(document, digest, repository)
+		slices.Sort(cleared)
+		slices.Sort(reversed)
+		if err != nil || !slices.Equal(cleared, reversed) {
+			t.Errorf("want the same in reverse order, got %q and %q, %v", cleared, reversed, err)
+		}
+		for _, name := range cleared {
+			last := map[string]any{"vulnerability": name, "status": "affected", "timestamp": "9999-12-31T23:59:59Z", "products": []any{"pkg:oci/app@" + digest}}
+			document["statements"] = append(slices.Clone(statements), last)
+			if left, err := attest.Cleared(document, digest, repository); err != nil || slices.Contains(left, name) {
+				t.Errorf("%q: want the last word to count, got %q, %v", name, left, err)
+			}
+		}
+		document["statements"] = statements
+		if !strings.Contains(text, strings.Repeat("3", 64)) && !strings.ContainsAny(text, "\\%") {
+			if other, _ := attest.Cleared(document, "sha256:"+strings.Repeat("3", 64), repository); len(other) > 0 {
+				t.Errorf("want nothing cleared in another image, got %q", other)
 			}
 		}
 	})

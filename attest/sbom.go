@@ -22,6 +22,10 @@ type component struct {
 // (SPDX 2.3 §7.13).
 const noLicense = "NOASSERTION"
 
+// spdx3Context begins the @context of an SPDX 3 document (SPDX 3.0, Annex
+// "RDF serialization"), which is a graph and has no spdxVersion of its own.
+const spdx3Context = "https://spdx.org/rdf/3"
+
 var (
 	spdxVersion      = regexp.MustCompile(`^SPDX-2\.[0-9]+$`)
 	cycloneDXVersion = regexp.MustCompile(`^1\.[0-9]+$`)
@@ -39,7 +43,10 @@ func inventory(document any) ([]component, error) {
 	var found []component
 	_, spdx := doc["spdxVersion"]
 	_, cyclone := doc["bomFormat"]
+	context, _ := doc["@context"].(string)
 	switch {
+	case strings.HasPrefix(context, spdx3Context):
+		return nil, errors.New("expected SPDX 2.x or CycloneDX 1.x, got SPDX 3, which is not supported")
 	case spdx && cyclone:
 		return nil, errors.New("expected SPDX or CycloneDX, got a document that says it is both")
 	case spdx:

@@ -66,6 +66,9 @@ func TestBillsOfMaterials(t *testing.T) {
 		"R32UnknownSchema":   {"neither", `{"components": [{"name": "a"}]}`, `!sbom.hasPackage(predicate, "log4j-core")`, "errs"},
 		"R32BothSchemas":     {"both", `{"spdxVersion":"SPDX-2.3","bomFormat":"CycloneDX","packages":[{"name":"a"}]}`, `!sbom.hasPackage(predicate, "b")`, "errs"},
 		"R32SPDX3":           {"another version", strings.Replace(spdxDocument, "SPDX-2.3", "SPDX-3.0", 1), `!sbom.hasPackage(predicate, "b")`, "errs"},
+		"SPDX22":             {"an older version", strings.Replace(spdxDocument, "SPDX-2.3", "SPDX-2.2", 1), `sbom.hasPackage(predicate, "musl")`, "holds"},
+		"R32SPDX3Graph":      {"another version, which is a graph", `{"@context":"https://spdx.org/rdf/3.0.1/spdx-context.jsonld","@graph":[{"type":"software_Package","name":"a"}]}`, `!sbom.hasPackage(predicate, "b")`, "errs"},
+		"R32SPDX3Both":       {"two versions in one", `{"@context":"https://spdx.org/rdf/3.0.1/spdx-context.jsonld","spdxVersion":"SPDX-2.3","packages":[{"name":"a"}]}`, `!sbom.hasPackage(predicate, "b")`, "errs"},
 		"R32SPDXEmpty":       {"an empty inventory", `{"spdxVersion":"SPDX-2.3","packages":[]}`, `sbom.licenses(predicate).all(l, l == "MIT")`, "errs"},
 		"R32SPDXMissing":     {"no inventory", `{"spdxVersion":"SPDX-2.3"}`, `!sbom.hasPackage(predicate, "b")`, "errs"},
 		"R32SPDXOnlyImage":   {"the image alone is no inventory", `{"spdxVersion":"SPDX-2.3","packages":[{"name":"img","primaryPackagePurpose":"CONTAINER"}]}`, `!sbom.hasPackage(predicate, "b")`, "errs"},
@@ -99,5 +102,17 @@ func TestR1InventoriesAreBounded(t *testing.T) {
 		if got := verdict(t, expression, about(document)); got != "errs" {
 			t.Errorf("%s: want an error, got %s", expression, got)
 		}
+	}
+}
+
+// A version that is not supported is refused by its name.
+func TestSPDX3IsRefusedByName(t *testing.T) {
+	condition, err := attest.CEL(`sbom.packages(predicate).size() > 0`, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = condition.Check(t.Context(), about(`{"@context":"https://spdx.org/rdf/3.0.1/spdx-context.jsonld","@graph":[]}`))
+	if err == nil || !strings.Contains(err.Error(), "SPDX 3") {
+		t.Errorf("want an error that names SPDX 3, got %v", err)
 	}
 }

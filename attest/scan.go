@@ -201,18 +201,27 @@ func scanSeverities(document any) (any, error) {
 }
 
 // scanHighest implements scan.highest.
-func scanHighest(document any) (any, error) {
-	highest, err := highest(document)
+func scanHighest(document any, except []string) (any, error) {
+	highest, err := highest(document, except)
 	return severities()[highest], err
 }
 
-func highest(document any) (int, error) {
+// highest returns the worst severity of the findings that are not excepted, by
+// the names of scan.cves.
+func highest(document any, except []string) (int, error) {
 	r, err := readReport(document)
 	if err != nil {
 		return 0, err
 	}
+	var excepted distinct
+	for _, name := range except {
+		excepted.add(name)
+	}
 	most := 0
 	for _, f := range r.findings {
+		if excepted.seen[f.id] {
+			continue
+		}
 		rank := slices.Index(severities(), f.severity)
 		if rank < 0 {
 			return 0, fmt.Errorf("expected a severity that compares, got %s of %q", f.severity, clip(f.id, maxQuoted))
@@ -223,12 +232,12 @@ func highest(document any) (int, error) {
 }
 
 // scanAtMost implements scan.atMost.
-func scanAtMost(document any, severity string) (any, error) {
+func scanAtMost(document any, severity string, except []string) (any, error) {
 	limit := slices.Index(severities(), severity)
 	if limit < 0 {
 		return nil, fmt.Errorf("expected one of %s, got %q", strings.Join(severities(), ", "), clip(severity, maxQuoted))
 	}
-	found, err := highest(document)
+	found, err := highest(document, except)
 	if err != nil {
 		return nil, err
 	}
