@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
@@ -26,95 +26,104 @@ type artifact struct {
 // artifacts looks at the artifacts of the types that are asked for: who signed
 // each (TRUST R22: the referrer's own manifest names the image, and its own
 // digest is what must be signed), and what those that are signed say.
-func (w *work) artifacts(ctx context.Context, a access, set evidence.Set) {
+func (s *subject) artifacts(ctx context.Context, g *gathering) {
 	type job struct {
 		task  artifactTask
 		found *artifact
 	}
 	var jobs []job
-	for _, item := range set.Items {
-		i := slices.IndexFunc(w.tasks.artifacts, func(t artifactTask) bool { return t.artifactType == item.MediaType })
+	for _, item := range g.set.Items {
+		i := slices.IndexFunc(s.tasks.artifacts, func(t artifactTask) bool { return t.artifactType == item.MediaType })
 		if item.Format != evidence.Artifact || i < 0 {
 			continue
 		}
-		if known := w.found[item.Manifest]; known != nil && known.failed == nil {
+		if known := s.found[item.Manifest]; known != nil && known.failed == nil {
 			continue
 		} else if known == nil {
-			w.order = append(w.order, item.Manifest)
+			s.order = append(s.order, item.Manifest)
 		}
 		found := &artifact{item: item, leaves: map[policy.SignerID]policy.Leaf{}}
-		w.found[item.Manifest] = found
-		jobs = append(jobs, job{w.tasks.artifacts[i], found})
+		s.found[item.Manifest] = found
+		jobs = append(jobs, job{s.tasks.artifacts[i], found})
 	}
 	if len(jobs) == 0 {
 		return
 	}
-	slots := make(chan struct{}, maxParallelArtifacts)
-	var running sync.WaitGroup
-	for _, j := range jobs {
-		slots <- struct{}{}
-		running.Go(func() {
-			defer func() { <-slots }()
-			defer func() { // nobody else would catch it (TRUST R48)
-				if p := recover(); p != nil {
-					j.found.leaves, j.found.statement = nil, nil
-					j.found.failed = &evidence.Problem{Reason: evidence.Internal, Err: fmt.Errorf("panic: %v", p)}
-				}
-			}()
-			w.artifact(ctx, a, j.task, j.found)
-		})
-	}
-	running.Wait()
-	w.step("artifacts", fmt.Sprintf("%d looked at", len(jobs)))
+	inParallel(len(jobs), maxParallelArtifacts, func(i int) {
+		found := jobs[i].found
+		defer func() { // nobody else would catch it (TRUST R48)
+			if p := recover(); p != nil {
+				found.leaves, found.statement = nil, nil
+				found.failed = panicked(p)
+			}
+		}()
+		s.artifact(ctx, g.eyes.image, jobs[i].task, found)
+	})
+	s.step("artifacts", fmt.Sprintf("%d looked at", len(jobs)))
 }
-
-// artifactLimits bound the look for one artifact's signatures. Few have more
-// than one; all of an image's artifacts together stay within the decision's
-// bytes (TRUST R1).
-func artifactLimits() evidence.Limits {
-	return evidence.Limits{Referrers: 10, SignatureLayers: 10, SignatureBytes: artifactLook, DecisionBytes: artifactLook}
-}
-
-const artifactLook = 1 << 20
 
 // artifact finds out who signed one artifact and, if somebody who counts did,
 // what it says.
-func (w *work) artifact(ctx context.Context, a access, task artifactTask, found *artifact) {
-	var need evidence.Need
-	for _, s := range task.signers {
-		need = need.Union(s.Need())
+func (s *subject) artifact(ctx context.Context, image *access, task artifactTask, found *artifact) {
+	for _, signers := range byPlace(task.signers, s.repository()) {
+		if found.satisfies(task.claims) {
+			break
+		}
+		if problem := s.artifactSigners(ctx, image, signers, task, found); problem != nil {
+			found.failed = problem
+		}
 	}
-	key := setKey{repository: w.repository(), credentials: a.credentials, digest: found.item.Manifest, need: need, artifact: true}
+	if task.content && found.signed() {
+		found.statement, found.unreadable = s.content(ctx, image, found.item)
+	}
+}
+
+// byPlace divides signers by where their signatures are.
+func byPlace(all []policy.Signer, own imageref.Repository) [][]policy.Signer {
+	var places []evidence.Place
+	var divided [][]policy.Signer
+	for _, signer := range all {
+		place := placeFor(signer.Need().Place, own)
+		i := slices.Index(places, place)
+		if i < 0 {
+			i = len(places)
+			places, divided = append(places, place), append(divided, nil)
+		}
+		divided[i] = append(divided[i], signer)
+	}
+	return divided
+}
+
+// artifactSigners finds out which of the signers, whose signatures are in one
+// place, signed an artifact.
+func (s *subject) artifactSigners(ctx context.Context, image *access, signers []policy.Signer, task artifactTask, found *artifact) *evidence.Problem {
+	need := evidence.Need{Place: placeFor(signers[0].Need().Place, s.repository())}
+	for _, signer := range signers {
+		need = need.Union(signer.Need())
+	}
+	place, problem := s.open(ctx, need.Place.Of(s.repository()))
+	if problem != nil {
+		return problem
+	}
+	key := setKey{
+		repository: s.repository(), credentials: image.credentials, reader: place.credentials,
+		digest: found.item.Manifest, need: need, extent: artifactLook,
+	}
 	var first *evidence.Set
 	for !found.satisfies(task.claims) {
-		if !w.budget.take(artifactLook) {
-			found.failed = tooMuch(artifactLook)
-			return
-		}
-		set, known, err := w.engine.evidenceOf(ctx, a, key, first)
+		set, _, err := s.look(ctx, eyes{image: image, place: place}, key, first)
 		if err != nil {
-			found.failed = evidence.ProblemOf(err)
-			return
+			return evidence.ProblemOf(err)
 		}
-		spent := set.Read()
-		if first != nil {
-			spent -= first.Read()
-		}
-		if known {
-			spent = 0
-		}
-		w.budget.give(artifactLook - spent)
-		for _, s := range task.signers {
-			found.leaves[s.ID()] = w.engine.verifyOnce(ctx, key, s, set)
+		for _, signer := range signers {
+			found.leaves[signer.ID()] = s.engine.verifyOnce(ctx, key, signer, set)
 		}
 		if first != nil || !set.Partial {
 			break
 		}
 		first, key.need.Exhaustive = &set, true
 	}
-	if task.content && found.signed() {
-		found.statement, found.unreadable = w.content(ctx, a, found.item)
-	}
+	return nil
 }
 
 // satisfies reports whether each claim has a signer who signed the artifact.
@@ -135,7 +144,7 @@ func (a *artifact) signed() bool {
 
 // content reads what an artifact says: its single layer. It is remembered with
 // its parsed form, for the credentials that read it.
-func (w *work) content(ctx context.Context, a access, item evidence.Item) (*policy.Statement, *evidence.Problem) {
+func (w *work) content(ctx context.Context, a *access, item evidence.Item) (*policy.Statement, *evidence.Problem) {
 	e, key := w.engine, contentKey{w.repository(), a.credentials, item.Manifest, statementContent}
 	if known, found := e.contents.get(key, e.options.Now()); found {
 		return known.(*policy.Statement), nil
@@ -144,8 +153,11 @@ func (w *work) content(ctx context.Context, a access, item evidence.Item) (*poli
 		return nil, &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "an artifact with exactly one layer", Got: fmt.Sprintf("%d", n)}
 	}
 	d := item.Carrier.Layers[0]
-	if d.Size < 0 || d.Size > evidence.MaxSignatureBytes || !w.budget.take(d.Size) {
+	if d.Size < 0 || d.Size > evidence.MaxSignatureBytes {
 		return nil, tooMuch(d.Size)
+	}
+	if problem := w.budget.spend(ctx, d.Size); problem != nil {
+		return nil, problem
 	}
 	raw, err := a.source.Blob(ctx, w.repository(), d, evidence.MaxSignatureBytes)
 	if err != nil {
@@ -157,36 +169,4 @@ func (w *work) content(ctx context.Context, a access, item evidence.Item) (*poli
 	statement, now := policy.NewArtifact(item.MediaType, raw), e.options.Now()
 	e.contents.put(key, statement, statement.Size(), now, now.Add(contentTTL))
 	return statement, nil
-}
-
-func tooMuch(bytes int64) *evidence.Problem {
-	return &evidence.Problem{
-		Reason:   evidence.LimitExceeded,
-		Expected: fmt.Sprintf("at most %d bytes, and %d for all evidence of an image", evidence.MaxSignatureBytes, evidence.MaxDecisionBytes),
-		Got:      fmt.Sprintf("%d more", bytes),
-	}
-}
-
-// budget is an amount of bytes that concurrent readers share.
-type budget struct {
-	mu   sync.Mutex
-	left int64
-}
-
-func newBudget(bytes int64) *budget { return &budget{left: bytes} }
-
-func (b *budget) take(n int64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if n > b.left {
-		return false
-	}
-	b.left -= n
-	return true
-}
-
-func (b *budget) give(n int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.left += n
 }

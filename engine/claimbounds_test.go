@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -266,5 +267,48 @@ func TestR32SignedArtifactOfTwoLayers(t *testing.T) {
 		if d.Outcome == policy.Allowed || !slices.Contains(reasons(d), evidence.UnsupportedEvidence) {
 			t.Errorf("%s: want it refused as UnsupportedEvidence, got %s %v", q, d.Outcome, reasons(d))
 		}
+	}
+}
+
+// More statements than are read leave what is decided over all of them open.
+func TestR5CutStatementsLeaveEveryUndecided(t *testing.T) {
+	for q, want := range map[policy.Quantifier]policy.Outcome{policy.Any: policy.Allowed, policy.Every: policy.Undecided} {
+		h := newHarness(t, engine.Options{}, require(t, policy.Attestation{Claim: claim(q, &signer{name: "ci"}, says{true})}))
+		var all []string
+		for i := range evidence.MaxSignatureLayers + 1 {
+			all = append(all, "ci sbom "+strings.Repeat(" ", i)+good)
+		}
+		h.registry.attest(t, "reg.test/app", h.image(t), all...)
+		for _, state := range []string{"cold", "warm"} {
+			if d := h.ask(t.Context(), "reg.test/app:1"); d.Outcome != want {
+				t.Errorf("%s, %s: want %s, got %s %v", q, state, want, d.Outcome, reasons(d))
+			}
+		}
+	}
+}
+
+// One flight verifies the statements that many ask for at once.
+func TestOneVerificationOfStatementsForABurst(t *testing.T) {
+	var verified atomic.Int64
+	ci := &signer{name: "ci", verified: func() { verified.Add(1) }}
+	gate := make(chan struct{})
+	h := newHarness(t, engine.Options{}, require(t, policy.Attestation{Claim: claim(policy.Every, ci, says{true})}))
+	h.registry.attest(t, "reg.test/app", h.image(t), "ci sbom "+good)
+	h.registry.setFault(func(context.Context, string) error { <-gate; return nil })
+	var asking, done sync.WaitGroup
+	for range 100 {
+		asking.Add(1)
+		done.Go(func() {
+			asking.Done()
+			if d := h.ask(t.Context(), "reg.test/app:1"); d.Outcome != policy.Allowed {
+				t.Errorf("want allowed, got %s", d.Outcome)
+			}
+		})
+	}
+	asking.Wait()
+	close(gate)
+	done.Wait()
+	if n := verified.Load(); n != 1 {
+		t.Errorf("verifications of 100 requests: want 1, got %d", n)
 	}
 }

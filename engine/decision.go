@@ -120,7 +120,7 @@ type PolicyDecision struct {
 
 // Step is one thing that was done to decide an image.
 type Step struct {
-	Name   string // select, resolve, gather, extend, verify, statements, artifacts
-	Detail string
+	Name   string // select, resolve, platforms, gather, extend, verify, statements, embedded, artifacts
+	Detail string // begins with the platform, if it is about one of several
 	Took   time.Duration
 }

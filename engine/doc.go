@@ -7,6 +7,11 @@
 // and no cryptography; sources, signers, clock and observer are handed in, so
 // that it can be used as a library.
 //
+// What must be proven is proven of one digest: that of the reference or, for
+// policies that ask for each platform of an index (TRUST R31), that of each child
+// that may run. Of one digest everything that is in one place is gathered at once;
+// all of it shares the bytes of one decision.
+//
 // What it remembers is keyed by content (TRUST R34–R38): positive proofs by
 // image digest and signer, shared by everybody; tags and evidence lists for
 // seconds, per repository and credential; nothing above a proof. One flight per

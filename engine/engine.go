@@ -90,7 +90,9 @@ type Engine struct {
 
 	resolving flights[tagKey, imageref.Digest]
 	gathering flights[setKey, evidence.Set]
+	reading   flights[contentKey, evidence.Manifest]
 	verifying flights[verifyKey, policy.Leaf]
+	stating   flights[statingKey, stated]
 }
 
 // New returns an Engine without policies: it decides nothing until

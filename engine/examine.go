@@ -17,6 +17,9 @@ const maxProofs = 32
 // examined is a signer's verdict over a set: allowed by any proof, else
 // undecided if anything could not be told, else denied.
 func examined(ctx context.Context, s policy.Signer, set evidence.Set, now func() time.Time) policy.Leaf {
+	if u, is := s.(policy.Unavailable); is {
+		return policy.Leaf{Problems: []*evidence.Problem{u.Unavailable()}}
+	}
 	need := s.Need()
 	var proofs []policy.Proof
 	var why troubles
@@ -37,6 +40,7 @@ func examined(ctx context.Context, s policy.Signer, set evidence.Set, now func()
 		case ended(proof, now()):
 			why.note(overdue(proof))
 		case len(proofs) < maxProofs:
+			proof.Evidence = nameOf(item)
 			proofs = append(proofs, proof)
 		}
 	}
@@ -71,7 +75,7 @@ func describe(set evidence.Set) string {
 		counts[item.Format]++
 	}
 	var parts []string
-	for _, f := range []evidence.Format{evidence.SimpleSigning, evidence.Bundle, evidence.Notation, evidence.Envelope, evidence.Artifact} {
+	for _, f := range []evidence.Format{evidence.SimpleSigning, evidence.Bundle, evidence.Notation, evidence.Envelope, evidence.Artifact, evidence.Embedded} {
 		switch n := counts[f]; {
 		case n == 1:
 			parts = append(parts, "1 "+f.String())

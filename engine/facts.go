@@ -11,11 +11,14 @@ import (
 
 // tasks are the questions that the policies ask about an image, each once.
 type tasks struct {
-	signers    []policy.Signer // who may have signed the image
-	statements []statementTask
-	attestors  map[statementTask]policy.Attestor
-	artifacts  []artifactTask // by type
-	lists      bool           // something is decided over all that there is
+	signers       []policy.Signer // who may have signed the digest
+	statements    []statementTask
+	attestors     map[statementTask]policy.Attestor
+	lists         map[statementTask]bool // decided over all that there is
+	embedded      []statementTask        // statements that count if the digest's index holds them
+	artifacts     []artifactTask         // by type
+	artifactLists bool
+	covers        [][]policy.SignerID // any of each should have signed the digest, an index, for what it holds
 }
 
 // statementTask asks for statements of one type by one signer.
@@ -29,11 +32,11 @@ type artifactTask struct {
 	artifactType string
 	signers      []policy.Signer     // who may have signed them
 	claims       [][]policy.SignerID // of each claim, any of whom suffices
-	content      bool                // a condition looks at what they say
+	content      bool                // a claim looks at what they say
 }
 
 func tasksOf(policies []selected) tasks {
-	t := tasks{attestors: map[statementTask]policy.Attestor{}}
+	var t tasks
 	for _, p := range policies {
 		if p.Invalid != nil {
 			continue
@@ -60,11 +63,20 @@ func withSigner(all []policy.Signer, s policy.Signer) []policy.Signer {
 }
 
 func (t *tasks) attestation(a policy.Attestation) {
-	t.lists = t.lists || a.Quantifier != policy.Any
 	for _, s := range a.Signers {
 		attestor, is := s.Signer.(policy.Attestor)
+		if !is { // one that attests nothing has proven nothing
+			continue
+		}
+		if t.attestors == nil {
+			t.attestors, t.lists = map[statementTask]policy.Attestor{}, map[statementTask]bool{}
+		}
 		task := statementTask{s.Signer.ID(), a.Type}
-		if _, known := t.attestors[task]; known || !is { // one that attests nothing has proven nothing
+		t.lists[task] = t.lists[task] || a.Quantifier != policy.Any
+		if _, reads := s.Signer.(policy.CoveredReader); a.Embedded && reads && !slices.Contains(t.embedded, task) {
+			t.embedded = append(t.embedded, task)
+		}
+		if _, known := t.attestors[task]; known {
 			continue
 		}
 		t.attestors[task] = attestor
@@ -73,7 +85,7 @@ func (t *tasks) attestation(a policy.Attestation) {
 }
 
 func (t *tasks) artifact(a policy.Artifact) {
-	t.lists = t.lists || a.Quantifier != policy.Any
+	t.artifactLists = t.artifactLists || a.Quantifier != policy.Any
 	i := slices.IndexFunc(t.artifacts, func(o artifactTask) bool { return o.artifactType == a.Type })
 	if i < 0 {
 		i = len(t.artifacts)
@@ -85,13 +97,17 @@ func (t *tasks) artifact(a policy.Artifact) {
 		claim = append(claim, s.Signer.ID())
 	}
 	t.artifacts[i].claims = append(t.artifacts[i].claims, claim)
-	t.artifacts[i].content = t.artifacts[i].content || len(a.Conditions) > 0
+	t.artifacts[i].content = t.artifacts[i].content || reads(a.Claim)
 }
 
-// claims reports whether anything beside signatures is asked for.
-func (t *tasks) claims() bool { return len(t.statements) > 0 || len(t.artifacts) > 0 }
+// reads reports whether a claim looks at what an artifact says.
+func reads(c policy.Claim) bool {
+	return len(c.Conditions) > 0 || (c.Dated != nil && (c.MaxAge > 0 || c.Quantifier == policy.Newest))
+}
 
-func (t *tasks) empty() bool { return len(t.signers) == 0 && !t.claims() }
+func (t *tasks) empty() bool {
+	return len(t.signers) == 0 && len(t.statements) == 0 && len(t.artifacts) == 0
+}
 
 // stated is what is known about statements of one type by one signer.
 type stated struct {
@@ -102,7 +118,7 @@ type stated struct {
 
 // facts are what one policy is evaluated over.
 type facts struct {
-	*work
+	*subject
 	before bool // what was proven before counts where it cannot be told now
 }
 
@@ -110,7 +126,7 @@ type facts struct {
 func (f facts) Signature(s policy.Signature) policy.Leaf {
 	leaf := f.known[s.Signer.ID()]
 	if leaf.Outcome == policy.Undecided && f.before {
-		if proofs := f.provenBefore(signatureKey(f.repository(), f.decision.Digest, s.Signer)); proofs != nil {
+		if proofs := f.provenBefore(signatureKey(f.repository(), f.digest, s.Signer)); proofs != nil {
 			return policy.Leaf{Outcome: policy.Allowed, Proofs: proofs}
 		}
 	}
@@ -119,8 +135,11 @@ func (f facts) Signature(s policy.Signature) policy.Leaf {
 
 // Attestation implements [policy.Facts]: the union over the claim's signers.
 func (f facts) Attestation(a policy.Attestation) policy.Stated {
-	s := policy.Stated{Whole: f.whole}
-	why := f.troubles()
+	s := policy.Stated{Whole: f.failed == nil}
+	var why troubles
+	if f.failed != nil {
+		why.note(f.failed)
+	}
 	for _, signer := range a.Signers {
 		task := statementTask{signer.Signer.ID(), a.Type}
 		if _, is := f.tasks.attestors[task]; !is {
@@ -129,12 +148,19 @@ func (f facts) Attestation(a policy.Attestation) policy.Stated {
 			})
 			continue
 		}
-		known := f.stated[task]
-		s.Whole = s.Whole && known.listed
+		known, g := f.stated[task], f.statementsAt(task)
+		s.Whole = s.Whole && known.listed && g.whole
 		s.Proofs = append(s.Proofs, known.proofs...)
+		why.note(g.troubles().list...)
 		why.note(known.problems...)
-		if len(known.proofs) == 0 && f.before && why.open() {
-			s.Proofs = append(s.Proofs, f.provenBefore(f.statementKey(task))...)
+		if len(known.proofs) == 0 && f.before && why.open() && g.ready {
+			s.Proofs = append(s.Proofs, f.provenBefore(f.statementKey(task, g))...)
+		}
+		if a.Embedded && slices.Contains(f.tasks.embedded, task) && len(f.within) > 0 {
+			held := f.held(task)
+			s.Whole = s.Whole && held.listed
+			s.Proofs = append(s.Proofs, held.proofs...)
+			why.note(held.problems...)
 		}
 	}
 	s.Problems = why.ranked()
@@ -143,8 +169,9 @@ func (f facts) Attestation(a policy.Attestation) policy.Stated {
 
 // Artifact implements [policy.Facts].
 func (f facts) Artifact(a policy.Artifact) policy.Stated {
-	s := policy.Stated{Whole: f.whole}
-	why := f.troubles()
+	g := f.artifactsAt()
+	s := policy.Stated{Whole: g.whole}
+	why := g.troubles()
 	for _, digest := range f.order {
 		found := f.found[digest]
 		if found.item.MediaType != a.Type {
@@ -155,7 +182,7 @@ func (f facts) Artifact(a policy.Artifact) policy.Stated {
 		case len(proofs) == 0:
 			s.Unsigned++
 			why.note(problems...)
-		case len(a.Conditions) > 0 && found.unreadable != nil: // signed, and nobody knows what it says
+		case reads(a.Claim) && found.unreadable != nil: // signed, and nobody knows what it says
 			s.Whole = false
 			why.note(found.at(found.unreadable))
 		default:
@@ -166,24 +193,13 @@ func (f facts) Artifact(a policy.Artifact) policy.Stated {
 	return s
 }
 
-// troubles are the problems of the evidence as a whole.
-func (w *work) troubles() troubles {
-	var t troubles
-	if w.failed != nil {
-		t.note(w.failed)
-		return t
-	}
-	t.note(w.problems...)
-	return t
-}
-
 // provenBefore returns proofs of within the last day, which say so
 // (TRUST R35), or nil.
-func (w *work) provenBefore(key proofKey) []policy.Proof {
-	if w.decision.Digest.IsZero() {
+func (s *subject) provenBefore(key proofKey) []policy.Proof {
+	if s.digest.IsZero() {
 		return nil
 	}
-	p, _, before := w.engine.recall(key)
+	p, _, before := s.engine.recall(key)
 	if !before {
 		return nil
 	}

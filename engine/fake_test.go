@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,8 +29,17 @@ type registry struct {
 	fault func(ctx context.Context, what string) error
 	// identity returns the identity of a puller's credentials.
 	identity func(evidence.Puller) string
+	// identityAt does so where they depend on the repository.
+	identityAt func(evidence.Puller, imageref.Repository) string
 	// operators says that the credentials are the operator's.
 	operators bool
+	// serial answers one question at a time, so that a fault may keep notes.
+	serial bool
+	turn   sync.Mutex
+	// opened are the repositories that were opened.
+	opened []string
+	// closed returns why a repository cannot be opened.
+	closed func(imageref.Repository) error
 }
 
 func newRegistry() *registry {
@@ -38,9 +48,20 @@ func newRegistry() *registry {
 
 func (r *registry) OperatorCredentials() bool { return r.operators }
 
-func (r *registry) Source(_ context.Context, p evidence.Puller, _ imageref.Repository) (evidence.Source, string, error) {
+func (r *registry) Source(_ context.Context, p evidence.Puller, repository imageref.Repository) (evidence.Source, string, error) {
+	r.mu.Lock()
+	r.opened = append(r.opened, repository.String())
+	r.mu.Unlock()
+	if r.closed != nil {
+		if err := r.closed(repository); err != nil {
+			return nil, "", err
+		}
+	}
 	if r.identity != nil {
 		return r, r.identity(p), nil
+	}
+	if r.identityAt != nil {
+		return r, r.identityAt(p, repository), nil
 	}
 	return r, "", nil
 }
@@ -50,6 +71,10 @@ func (r *registry) answer(ctx context.Context, what string) error {
 	r.asked = append(r.asked, what)
 	fault := r.fault
 	r.mu.Unlock()
+	if r.serial {
+		r.turn.Lock()
+		defer r.turn.Unlock()
+	}
 	if fault != nil {
 		return fault(ctx, what)
 	}
@@ -189,11 +214,16 @@ type signer struct {
 	err           error
 	expires       time.Time
 	perRepository bool
+	place         evidence.Place
+	identity      string // that proofs have; empty: the name
+	testimony     *policy.Testimony
 }
 
 func (s *signer) ID() policy.SignerID { return policy.SignerID(s.name) }
 func (s *signer) Describe() string    { return "key " + s.name }
-func (*signer) Need() evidence.Need   { return evidence.Need{SimpleSigning: true, Bundle: true} }
+func (s *signer) Need() evidence.Need {
+	return evidence.Need{SimpleSigning: true, Bundle: true, Place: s.place}
+}
 func (s *signer) PerRepository() bool { return s.perRepository }
 func (s *signer) Verify(_ context.Context, _ evidence.Image, item evidence.Item) (policy.Proof, error) {
 	if s.verified != nil {
@@ -205,10 +235,12 @@ func (s *signer) Verify(_ context.Context, _ evidence.Image, item evidence.Item)
 	if string(item.Payload) != s.name {
 		return policy.Proof{}, &evidence.Problem{Reason: evidence.SignerMismatch, Expected: "a signature by " + s.name, Got: "one by another key"}
 	}
-	return policy.Proof{Identity: s.name, Source: fmt.Sprintf("%s[%d]", item.Manifest, item.Layer), Expires: s.expires}, nil
+	return policy.Proof{
+		Identity: cmp.Or(s.identity, s.name), Source: fmt.Sprintf("%s[%d]", item.Manifest, item.Layer), Expires: s.expires, Testimony: s.testimony,
+	}, nil
 }
 
-func (*signer) StatementNeed() evidence.Need { return evidence.Need{Envelope: true} }
+func (s *signer) StatementNeed() evidence.Need { return evidence.Need{Envelope: true, Place: s.place} }
 
 func (s *signer) VerifyStatement(_ context.Context, _ evidence.Image, item evidence.Item, predicateType string) (policy.Proof, error) {
 	if s.verified != nil {
@@ -272,6 +304,7 @@ func enforce(t testing.TB, s *signer) policy.Policy {
 type harness struct {
 	*engine.Engine
 	registry *registry
+	index    imageref.Digest // that some tests ask about
 	clock    *clock
 }
 

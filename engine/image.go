@@ -16,10 +16,14 @@ import (
 func (e *Engine) guarded(ctx context.Context, s *Snapshot, r Request, i int) (d ImageDecision) {
 	defer func() {
 		if p := recover(); p != nil {
-			d = ImageDecision{Image: r.Images[i], Problem: &evidence.Problem{Reason: evidence.Internal, Err: fmt.Errorf("panic: %v", p)}}
+			d = ImageDecision{Image: r.Images[i], Problem: panicked(p)}
 		}
 	}()
 	return e.image(ctx, s, r, r.Images[i])
+}
+
+func panicked(p any) *evidence.Problem {
+	return &evidence.Problem{Reason: evidence.Internal, Err: fmt.Errorf("panic: %v", p)}
 }
 
 // image decides one image: select, resolve, gather and verify, evaluate,
@@ -39,80 +43,99 @@ func (e *Engine) image(ctx context.Context, s *Snapshot, r Request, image worklo
 	d.Reference, d.Digest = ref, ref.Digest()
 	policies := s.selectFor(ref, r)
 	r.Puller.Operator = pullSecrets(policies)
-	w := work{engine: e, request: r, decision: &d, policies: policies, started: e.options.Now()}
+	w := work{engine: e, request: r, decision: &d, policies: policies, budget: newBudget(evidence.MaxDecisionBytes)}
+	w.log.began = e.options.Now()
 	w.step("select", fmt.Sprintf("%d of %d policies apply", len(policies), len(s.policies)))
 	if len(policies) == 0 { // and the registry is never contacted (TRUST R8)
 		d.Outcome = policy.Unmatched
 		d.Problem = &evidence.Problem{Reason: evidence.NoPolicy, Expected: "a policy that covers the image", Got: "none"}
+		d.Steps = w.log.steps
 		return d
 	}
 	d.Pins = slices.ContainsFunc(policies, func(p selected) bool { return p.PinsKind(r.Kind) })
-	w.tasks = tasksOf(policies)
-	w.known, w.stated, w.found = map[policy.SignerID]policy.Leaf{}, map[statementTask]stated{}, map[imageref.Digest]*artifact{}
-	w.checked = map[check]error{}
 	w.prove(ctx)
 	w.combine(ctx)
-	d.Private = w.private()
+	d.Private, d.Steps = w.private(), w.steps()
 	if d.Pins && d.Outcome == policy.Allowed && ref.Digest().IsZero() && !d.Digest.IsZero() {
 		d.Pinned = ref.Pin(d.Digest)
 	}
 	return d
 }
 
-// work is the state of deciding one image.
+// work is the state of deciding one image: of what all its digests share. What
+// must be proven of one digest is a [subject].
 type work struct {
 	engine   *Engine
 	request  Request
 	decision *ImageDecision
 	policies []selected
-	started  time.Time
+	budget   *budget // bytes that may be read
+	opened   opened  // registries
+	log      log
 
-	tasks       tasks
-	known       map[policy.SignerID]policy.Leaf // about signatures
-	stated      map[statementTask]stated        // about attestations
-	found       map[imageref.Digest]*artifact   // artifacts that were looked at
-	order       []imageref.Digest               // of found
-	budget      *budget                         // bytes that artifacts may cost
-	checked     map[check]error                 // conditions, each evaluated once
-	findings    []policy.Finding                // of the policies, as of the last evaluation
-	failed      *evidence.Problem               // why nothing could be looked up
-	problems    []*evidence.Problem             // of the evidence as a whole
-	whole       bool                            // the evidence is all that there is
-	credentials string                          // identity of what the registry is read with, once it is open
-	operators   operators                       // of the registry, if it tells
+	failed    *evidence.Problem // why the image could not be looked up
+	image     *evidence.Image   // as it was read, if it had to be read first
+	root      *subject          // the digest that the reference resolves to
+	platforms *platforms        // of the image's index; nil if no policy asks for them
 }
 
-func (w *work) step(name, detail string) {
-	now := w.engine.options.Now()
-	w.decision.Steps = append(w.decision.Steps, Step{Name: name, Detail: detail, Took: now.Sub(w.started)})
-	w.started = now
+// log notes what is done, in order. It is not safe for concurrent use.
+type log struct {
+	title string // in front of each detail
+	began time.Time
+	steps []Step
 }
 
-// satisfied reports whether each policy allows by what is known so far: nothing
-// more needs to be found out then, whatever other signers may have signed. What
-// was proven before does not count: it is only for what cannot be found out.
-func (w *work) satisfied(ctx context.Context) bool { return w.weigh(ctx, false) }
-
-// weigh evaluates the policies and reports whether all allow. final also counts
-// what was proven before, for policies that allow by it.
-func (w *work) weigh(ctx context.Context, final bool) bool {
-	w.findings = w.findings[:0]
-	all := true
-	for _, p := range w.policies {
-		f := w.evaluate(ctx, p, final)
-		w.findings = append(w.findings, f)
-		all = all && f.Outcome == policy.Allowed
+func (l *log) note(now time.Time, name, detail string) {
+	if l.title != "" {
+		detail = l.title + ": " + detail
 	}
-	return all
+	l.steps = append(l.steps, Step{Name: name, Detail: detail, Took: now.Sub(l.began)})
+	l.began = now
+}
+
+func (w *work) step(name, detail string) { w.log.note(w.engine.options.Now(), name, detail) }
+
+// steps are those of all digests, in a fixed order whatever ran beside what.
+func (w *work) steps() []Step {
+	return slices.Concat(w.log.steps, w.root.log.steps, w.platforms.steps())
+}
+
+// prove finds out what can be found out about the digest that the reference
+// resolves to and, for policies that ask for it, about each platform.
+func (w *work) prove(ctx context.Context) {
+	flat, each := byPlatform(w.policies)
+	if len(each) > 0 {
+		w.platforms = w.index(ctx, each)
+		if w.platforms == nil { // no index, and so its own only platform
+			flat = w.policies
+		}
+	}
+	w.root = w.subject(w.decision.Digest, flat)
+	w.root.tasks.cover(w.platforms)
+	if w.decision.Pins || !w.root.tasks.empty() {
+		w.resolve(ctx)
+	}
+	w.root.digest = w.decision.Digest
+	w.root.log.began = w.log.began
+	w.root.index = w.image != nil && w.image.Manifest.IsIndex()
+	w.root.split()
+	if w.failed != nil {
+		w.root.fail(w.failed)
+	}
+	if w.platforms == nil {
+		w.root.prove(ctx)
+		return
+	}
+	w.platforms.prove(ctx)
 }
 
 // combine combines the policies' outcomes.
 func (w *work) combine(ctx context.Context) {
-	w.weigh(ctx, true)
 	w.decision.Outcome = policy.Unmatched
 	w.decision.Policies = make([]PolicyDecision, len(w.policies))
 	for i, p := range w.policies {
-		pd := PolicyDecision{Origin: p.Origin, Mode: p.Mode, OnUndecided: p.OnUndecided, Finding: w.findings[i]}
+		pd := PolicyDecision{Origin: p.Origin, Mode: p.Mode, OnUndecided: p.OnUndecided, Finding: w.finding(ctx, p)}
 		pd.Outcome = pd.Finding.Outcome
 		pd.Effective = w.effective(p, pd)
 		w.decision.Policies[i] = pd
@@ -123,44 +146,17 @@ func (w *work) combine(ctx context.Context) {
 	}
 }
 
-func (w *work) evaluate(ctx context.Context, p selected, final bool) policy.Finding {
-	switch {
-	case p.Invalid != nil:
-		return undecided(&evidence.Problem{Reason: evidence.PolicyNotReady, Expected: "a policy that compiles", Got: "one that does not", Err: p.Invalid})
-	case p.doubt != nil:
-		return undecided(&evidence.Problem{Reason: evidence.SelectionFailed, Expected: "to know whether the policy applies", Got: "an error", Err: p.doubt})
+// finding is what one policy finds, and says of which digest.
+func (w *work) finding(ctx context.Context, p selected) policy.Finding {
+	if w.platforms != nil && asksEach(p) {
+		return w.platforms.finding(ctx, p)
 	}
-	return policy.Evaluate(ctx, p.require, policy.Input{
-		Facts: facts{work: w, before: final && p.OnUndecided == policy.AllowIfProvenBefore},
-		Image: w.decision.Reference, Digest: w.decision.Digest, Request: w.request.Request, Now: w.engine.options.Now(), Private: w.private(),
-		Check: w.check,
-	})
-}
-
-// check is a condition over what one proof says.
-type check struct {
-	condition policy.Condition
-	statement *policy.Statement
-	source    string
-}
-
-// check evaluates a condition once for a decision, however often the policies
-// are weighed. What ended with the caller's time is evaluated again.
-func (w *work) check(ctx context.Context, c policy.Condition, in policy.ConditionInput) error {
-	key := check{c, in.Statement, in.Proof.Source}
-	if err, known := w.checked[key]; known {
-		return err
+	f := w.root.evaluate(ctx, p, true)
+	if f.Outcome == policy.Allowed || !w.root.index {
+		return f
 	}
-	err := c.Check(ctx, in)
-	if ctx.Err() == nil {
-		w.checked[key] = err
-	}
-	return err
+	return titled(f, indexTitle(w.decision.Digest))
 }
-
-// private reports that what statements say is not for this caller: the
-// operator's credentials read it (TRUST R36).
-func (w *work) private() bool { return w.operators != nil && w.operators.OperatorCredentials() }
 
 func undecided(p *evidence.Problem) policy.Finding {
 	return policy.Finding{Path: "require", Outcome: policy.Undecided, Problems: []*evidence.Problem{p}}

@@ -22,17 +22,27 @@ type (
 	setKey struct {
 		repository  imageref.Repository
 		credentials string
+		reader      string // identity of the credentials that read the need's place
 		digest      imageref.Digest
+		within      imageref.Digest // the index whose own statements these are
 		need        evidence.Need
-		artifact    bool // looked at within an artifact's smaller limits
+		extent      extent
 	}
 	verifyKey struct {
 		set    setKey
 		signer policy.SignerID
 	}
+	// statingKey is of statements that are verified among those of a set, or read
+	// there under somebody's signature of the index.
+	statingKey struct {
+		set   setKey
+		proof proofKey
+		by    string
+	}
 	// proofKey is R34's key. The signer's identity covers its material and
-	// options by content; the repository is set for signers that look at it. The
-	// last two are set for statements alone, whose text is for callers whose
+	// options by content; the repository is set for signers that look at it. A
+	// proof is of one digest: that of an index, or of one of its platforms. What
+	// follows is set for statements alone, whose text is for callers whose
 	// credentials can read it.
 	proofKey struct {
 		digest        imageref.Digest
@@ -40,6 +50,9 @@ type (
 		signer        policy.SignerID
 		predicateType string
 		credentials   string
+		place         imageref.Repository // that the statement was read from
+		reader        string              // identity of the credentials that read it there
+		within        imageref.Digest     // the index that holds the statement unsigned
 	}
 	// contentKey has the repository and the credentials beside the digest: who
 	// names a digest has not shown that it can read what the digest is of.
@@ -82,10 +95,10 @@ func signatureKey(image imageref.Repository, digest imageref.Digest, s policy.Si
 }
 
 // statementKey is the key of proofs that a signer made statements.
-func (w *work) statementKey(task statementTask) proofKey {
+func (s *subject) statementKey(task statementTask, g *gathering) proofKey {
 	return proofKey{
-		digest: w.decision.Digest, repository: w.repository(), signer: task.signer,
-		predicateType: task.predicateType, credentials: w.credentials,
+		digest: s.digest, repository: s.repository(), signer: task.signer, predicateType: task.predicateType,
+		credentials: g.eyes.image.credentials, place: g.place.Repository, reader: g.eyes.place.credentials,
 	}
 }
 
@@ -116,6 +129,7 @@ func (e *Engine) learn(key proofKey, proofs []policy.Proof, over [sha256.Size]by
 		if proof.Statement != nil {
 			size += proof.Statement.Size()
 		}
+		size += proof.Testimony.Size() + len(proof.Evidence)
 	}
 	if end.Before(p.until) {
 		p.until = end
@@ -145,11 +159,17 @@ func (r remembered) Manifest(ctx context.Context, ref imageref.Reference) (evide
 		return known.(evidence.Manifest), nil
 	}
 	r.engine.options.Observer.CacheLooked("content", false)
-	m, err := r.Source.Manifest(ctx, ref)
-	if err == nil {
-		r.engine.rememberManifest(key, m)
-	}
-	return m, err
+	// Several looks may ask for one image at once.
+	return r.engine.reading.do(ctx, key, func(ctx context.Context) (evidence.Manifest, error) {
+		if known, found := r.engine.contents.get(key, r.engine.options.Now()); found { // a flight has just landed
+			return known.(evidence.Manifest), nil
+		}
+		m, err := r.Source.Manifest(ctx, ref)
+		if err == nil {
+			r.engine.rememberManifest(key, m)
+		}
+		return m, err
+	})
 }
 
 // rememberManifest keeps a manifest by its digest, unless its type is only a

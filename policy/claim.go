@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/bonafide-dev/bonafide/evidence"
 )
@@ -68,33 +67,6 @@ func (e evaluation) every(c Claim, f Finding, known Stated, open bool) Finding {
 		return f.failing(unmet)
 	case open || !known.Whole:
 		return f.incomplete(known)
-	}
-	return e.with(f, met)
-}
-
-// newest decides by the statement with the latest proven time.
-func (e evaluation) newest(c Claim, f Finding, known Stated, open bool) Finding {
-	if open || !known.Whole {
-		return f.incomplete(known)
-	}
-	latest := known.Proofs[0]
-	for _, p := range known.Proofs {
-		if p.Time.IsZero() && len(known.Proofs) > 1 {
-			f.Outcome = Denied
-			f.Problems = []*evidence.Problem{{
-				Reason: evidence.TimestampMissing, Path: p.Source, Expected: "a proven time, to tell which statement is the newest", Got: "none",
-			}}
-			return f
-		}
-		if p.Time.After(latest.Time) {
-			latest = p
-		}
-	}
-	// Those of one time are all the newest: none may fail.
-	same := slices.DeleteFunc(slices.Clone(known.Proofs), func(p Proof) bool { return !p.Time.Equal(latest.Time) })
-	met, unmet := e.meet(c, same)
-	if len(unmet) > 0 {
-		return f.failing(unmet)
 	}
 	return e.with(f, met)
 }
@@ -248,20 +220,6 @@ func (e evaluation) failed(condition Condition, p Proof, err error) *evidence.Pr
 		problem.Path = p.Source
 	}
 	return &problem
-}
-
-func (e evaluation) age(c Claim, p Proof) *evidence.Problem {
-	if c.MaxAge <= 0 {
-		return nil
-	}
-	expected := "a statement that is at most " + c.MaxAge.String() + " old"
-	switch {
-	case p.Time.IsZero():
-		return &evidence.Problem{Reason: evidence.TimestampMissing, Path: p.Source, Expected: expected, Got: "one without a proven time"}
-	case e.in.Now.Sub(p.Time) > c.MaxAge:
-		return &evidence.Problem{Reason: evidence.ConditionNotMet, Path: p.Source, Expected: expected, Got: "one of " + p.Time.UTC().Format(time.RFC3339)}
-	}
-	return nil
 }
 
 // expected says in words what a claim asks for.

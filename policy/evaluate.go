@@ -204,6 +204,12 @@ func (e evaluation) atLeast(n AtLeast, path string) Finding {
 	return f
 }
 
+// Together is the finding that all of several are allowed, as of the platforms of
+// an image. Without any it is denied (TRUST R48).
+func Together(path, expected string, of []Finding) Finding {
+	return explain(Finding{Path: path, Expected: expected, Outcome: allOf(of), Children: of}, "at least one finding")
+}
+
 // explain lifts the problems of the children that explain a node's outcome.
 func explain(f Finding, expectedChild string) Finding {
 	if f.Outcome == Allowed {

@@ -50,16 +50,17 @@ type Claim struct {
 	Signers []Signature
 	// Quantifier says which of the statements must meet the conditions.
 	Quantifier Quantifier
-	// MaxAge is the greatest age of a statement by its proven time; zero asks for
-	// none. A statement without a proven time is older than any (TRUST R32).
+	// MaxAge is the greatest age of a statement by its time: the proven one or,
+	// with Dated, the one that it states. Zero asks for none. A statement without a
+	// time is older than any (TRUST R32), as is one whose time has not come.
 	MaxAge time.Duration
 	// Conditions must all hold.
 	Conditions []Condition
 	// Where is as in [Signature].
 	Where string
 	// Dated returns the time that a statement states of itself, if it states
-	// one: it counts for MaxAge beside the proven time, and the earlier of the two
-	// decides. Nil knows of none.
+	// one: it counts for MaxAge and Newest beside the proven time, and the earlier
+	// of the two decides. Nil knows of none.
 	Dated func(*Statement) (time.Time, bool)
 	// Embedded also counts statements that the image's own index holds, as
 	// BuildKit stores them: unsigned, under a signature of the index by one of
@@ -83,8 +84,8 @@ const (
 	// them. It is for artifacts: who else makes statements about an image is not
 	// known.
 	EveryFound
-	// Newest asks that the verified statement with the latest proven time meets
-	// them. With several statements each needs a proven time.
+	// Newest asks that the verified statement with the latest time meets them: the
+	// time that counts for MaxAge. With several statements each needs one.
 	Newest
 )
 

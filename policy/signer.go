@@ -78,6 +78,10 @@ type Proof struct {
 	// Source says where the signature was found, for messages:
 	// "cosign signature sha256:…[0]".
 	Source string
+	// Evidence names the piece of evidence that holds the signature, the same for
+	// whichever Signer verified it. Whoever gathered it sets it; signers leave it
+	// empty.
+	Evidence string
 	// Reference is the image reference that the signer signed, if the format
 	// records one (TRUST R33).
 	Reference string

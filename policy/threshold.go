@@ -28,6 +28,16 @@ func (c claims) disjoint(d claims) bool {
 
 func (c claims) with(d claims) claims { return append(slices.Clone(c), d...) }
 
+// claims are what the proof fills a slot with: whoever verified it, one piece of
+// evidence is one signature.
+func (p Proof) claims() claims {
+	c := claims{"identity " + p.Identity, "signature " + p.Source}
+	if p.Evidence != "" {
+		c = append(c, "evidence "+p.Evidence)
+	}
+	return c
+}
+
 type search struct{ left int }
 
 // best enumerates ways to fill n, reporting the count of each, until yield
@@ -61,7 +71,7 @@ func (s *search) ways(r Requirement, f Finding, yield func(claims) bool) bool {
 	switch n := r.(type) {
 	case Signature, Attestation, Artifact:
 		return slices.ContainsFunc(f.Proofs, func(p Proof) bool {
-			return yield(claims{"identity " + p.Identity, "signature " + p.Source})
+			return yield(p.claims())
 		})
 	case AnyOf:
 		for i, child := range n.Of {
