@@ -18,3 +18,18 @@ func (e elsewhere) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return e.client.transports.roundTrip(req, reach{rule: notLocal})
 }
+
+// Mirrors is as [Client.Elsewhere], for services that a policy names, such as a
+// TUF mirror: hosts that the operator named may be anywhere, as registries may.
+func (c *Client) Mirrors() http.RoundTripper { return mirrors{c} }
+
+type mirrors struct{ client *Client }
+
+// RoundTrip implements [http.RoundTripper].
+func (m mirrors) RoundTrip(req *http.Request) (*http.Response, error) {
+	r := m.client.reachOf(KindBlob, req.URL, req.URL)
+	if err := m.client.checkURL(req.URL, r); err != nil {
+		return nil, err
+	}
+	return m.client.transports.roundTrip(req, r)
+}

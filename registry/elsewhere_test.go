@@ -42,3 +42,44 @@ func TestR8ServicesOfCertificatesAreNotLocal(t *testing.T) {
 		t.Errorf("want nobody asked, got %d requests", len(asked))
 	}
 }
+
+// A mirror that a policy names is where the operator says, or no stranger's
+// address either.
+func TestR8MirrorsAreWhereTheOperatorSays(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	t.Cleanup(server.Close)
+	host := server.Listener.Addr().String()
+	cases := map[string]struct {
+		reason  string
+		options registry.Options
+		url     string
+		reached bool
+	}{
+		"NotNamed":       {reason: "a policy does not open this machine", url: server.URL},
+		"Named":          {reason: "the operator may", options: registry.Options{InsecureHosts: []string{host}}, url: server.URL, reached: true},
+		"R7PlainHTTP":    {reason: "allowed to be local is not allowed without TLS", options: registry.Options{AllowedHosts: []string{host}}, url: server.URL},
+		"R6Credentials":  {reason: "a URL carries none", options: registry.Options{InsecureHosts: []string{host}}, url: "http://user:password@" + host},
+		"R8MetadataHost": {reason: "nor the cloud's metadata", url: "https://169.254.169.254/"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			tc.options.Clock = time.Now
+			client, err := registry.New(tc.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(client.Close)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tc.url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := client.Mirrors().RoundTrip(request)
+			if err == nil {
+				response.Body.Close()
+			}
+			if reached := err == nil && response.StatusCode == http.StatusTeapot; reached != tc.reached {
+				t.Errorf("%s: want reached %t, got %t (%v)", tc.reason, tc.reached, reached, err)
+			}
+		})
+	}
+}

@@ -69,7 +69,7 @@ func checkAsked(image evidence.Image, item evidence.Item, predicateType string) 
 	if err := checkInput(image, item); err != nil {
 		return err
 	}
-	if predicateType == "" || predicateType == predicateSign {
+	if predicateType == "" || predicateType == predicateSign || predicateType == anyType {
 		return notAttested(predicateType, "a type that no attestation has")
 	}
 	return nil

@@ -465,3 +465,12 @@ func TestR48AttestationOfNoImage(t *testing.T) {
 		t.Errorf("want an internal problem, got %v", err)
 	}
 }
+
+// A policy cannot ask for any type: what stands for it within is no type.
+func TestR23NoTypeStandsForEach(t *testing.T) {
+	k, image := newKey(t, fixture.P256), app(t)
+	item := bundled(t, image, k, fixture.BundleOptions{PredicateType: custom})
+	for _, asked := range []string{"", "*", fixture.PredicateTypeSign} {
+		wantStatement(t, signer(t, k, ignored), image, item, asked, evidence.NotAttested)
+	}
+}

@@ -183,6 +183,9 @@ func (s *Signer) openMessage(of thing, b *protobundle.Bundle) (signed, error) {
 	}
 	if !c.by.key.verifiesOf(c.message, c.signature) {
 		if another := signsAnother(c.by.key, m); another != "" {
+			if hash, _ := hashNamed(m.GetMessageDigest().GetAlgorithm()); of.message.sum(hash) == nil {
+				return signed{}, &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "the artifact itself, or its digest by the hash that the signature is over", Got: of.name + " for a signature of " + another}
+			}
 			return signed{}, subjectMismatch("a signature of ", of.name, "one of "+another)
 		}
 		return signed{}, s.mismatch(notVerifying(c.by, from.got))

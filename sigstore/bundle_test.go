@@ -182,10 +182,24 @@ func FuzzBundle(f *testing.F) {
 	for _, o := range []fixture.BundleOptions{{}, {MessageSignature: true}, {LogEntries: log.LogEntries()}, {OverPayload: true}, {Edit: twice}, {Edit: brokenEntry}, {PredicateType: custom}, {PredicateType: custom, LogEntries: log.LogEntries()}} {
 		f.Add(bundled(f, image, k, o).Payload)
 	}
+	certifies := whole(f)
+	certificate := issued(f, certifies, testca.CertificateOptions{})
+	for _, form := range forms {
+		if !form.legacy {
+			f.Add(form.sign(f, image, certificate, testimony{by: certifies, stamped: true}).Payload)
+		}
+	}
 	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{},"tlogEntries":[{}]},"dsseEnvelope":{}}`))
 	target, other := found(f, image), found(f, subject(f, "registry.test/acme/other:v1", "other"))
+	whose := keyless(f, certifies, workflow(), nil)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		item := evidence.Item{Format: evidence.Bundle, Payload: raw}
+		if proof, err := whose.Verify(t.Context(), target, item); err == nil && (proof.Time.IsZero() || !bytes.Contains(raw, []byte("rawBytes"))) {
+			t.Fatalf("want no identity without a time and a certificate, got %+v", proof)
+		}
+		if _, err := whose.Verify(t.Context(), other, item); err == nil {
+			t.Fatal("want no identity's signature of another image")
+		}
 		_, lenient := lax.Verify(t.Context(), target, item)
 		if _, err := strict.Verify(t.Context(), target, item); err == nil && lenient != nil {
 			t.Fatalf("want what the strict signer accepts accepted by the lenient one, got %v", lenient)

@@ -30,7 +30,7 @@ func (s *Signer) provenByBundle(b *protobundle.Bundle, c signed) (proven, error)
 	if err != nil {
 		return proven{}, err
 	}
-	entity, err := bundle.NewBundle(b)
+	entity, err := bundle.NewBundle(b, formOf(b)...)
 	if err != nil {
 		return proven{}, unsupported(err)
 	}
@@ -49,6 +49,16 @@ func (s *Signer) provenByBundle(b *protobundle.Bundle, c signed) (proven, error)
 		return proven{}, &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a timestamp beside an entry of Rekor v2, which has no time of its own", Got: "none"}
 	}
 	return p, s.checkLogTimes(p)
+}
+
+// formOf allows what cosign 3 writes with a certificate and its chain, though a
+// bundle of version 0.3 is to have the certificate alone (sigstore_bundle.proto,
+// VerificationMaterial). Older ones may have either.
+func formOf(b *protobundle.Bundle) []bundle.Option {
+	if b.GetVerificationMaterial().GetX509CertificateChain() == nil || !(&bundle.Bundle{Bundle: b}).MinVersion("v0.3") {
+		return nil
+	}
+	return []bundle.Option{bundle.AllowCertificateChain()}
 }
 
 // entriesOf reads the log entries and binds each to what was signed.

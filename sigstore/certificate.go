@@ -71,7 +71,11 @@ func NewCertificate(o CertificateOptions) (*Signer, error) {
 			return nil, fmt.Errorf("certificate: %w", err)
 		}
 	}
-	return newSigner(p, o.Options, materialOf(o.TrustedRoot)), nil
+	material := materialOf(o.TrustedRoot)
+	if p.pinned != nil { // a bundle may name its key in its place
+		material = keyParty{key: p.key}.material(o.TrustedRoot)
+	}
+	return newSigner(p, o.Options, material), nil
 }
 
 // pin makes the party the holder of one certificate.
@@ -84,6 +88,9 @@ func (p *certificateParty) pin(text []byte) error {
 		return fmt.Errorf("expected one certificate, got %d", n)
 	}
 	p.pinned = certificates[0]
+	if p.pinned.IsCA {
+		return errors.New("expected the certificate of a signer, got one of an authority: it belongs into the chain")
+	}
 	if p.key, err = newPublicKey(p.pinned.PublicKey, 0); err != nil {
 		return err
 	}

@@ -42,15 +42,15 @@ func chainsAt(authorities []authority, h holder, times []time.Time) ([][]*x509.C
 	if leaf.KeyUsage != 0 && leaf.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 {
 		return nil, badCertificate("key usage digitalSignature", "one without", nil)
 	}
-	failed := untrusted(h, errors.New("no authority"))
-	for _, a := range authorities {
+	failed := untrusted(h, nil)
+	for i, a := range authorities {
 		chains, err := a.chains(leaf, h, times)
 		if err == nil {
 			return chains, nil
 		}
 		// That a trusted certificate was not valid says more than that another
 		// authority has not issued it.
-		if p := evidence.ProblemOf(err); p.Reason != evidence.CertificateUntrusted || failed == nil {
+		if p := evidence.ProblemOf(err); p.Reason != evidence.CertificateUntrusted || i == 0 {
 			failed = err
 		}
 	}
@@ -141,6 +141,9 @@ func notValid(what string, t time.Time) error {
 func chainProblem(h holder, t time.Time, err error) error {
 	var invalid x509.CertificateInvalidError
 	if !errors.As(err, &invalid) {
+		if unknown := (x509.UnhandledCriticalExtension{}); errors.As(err, &unknown) {
+			return badCertificate("no critical extension that is not known", "one with", nil)
+		}
 		return untrusted(h, err)
 	}
 	switch {

@@ -85,30 +85,36 @@ func factsOf(c *x509.Certificate) (facts, error) {
 	if f.identity, err = identityOf(c); err != nil {
 		return facts{}, err
 	}
-	var old string
+	var old, current *string // two extensions for one thing; an empty one is one too
 	for _, e := range c.Extensions {
 		if len(e.Id) != len(fulcioArc)+1 || !slices.Equal(e.Id[:len(fulcioArc)], fulcioArc) {
 			continue
 		}
 		number := e.Id[len(fulcioArc)]
+		name, known := fulcioExtensions[number]
+		if !known && number != fulcioIssuer && number != fulcioIssuerV2 {
+			continue // newer than this list, in whatever form
+		}
 		text, err := extensionText(number, e.Value)
 		if err != nil {
 			return facts{}, badCertificate(fmt.Sprintf("extension %s with a text", e.Id), "", err)
 		}
-		switch name, known := fulcioExtensions[number]; {
-		case number == fulcioIssuer:
-			old = text
-		case number == fulcioIssuerV2:
-			f.issuer = text
-		case known:
+		switch number {
+		case fulcioIssuer:
+			old = &text
+		case fulcioIssuerV2:
+			current = &text
+		default:
 			f.extensions[name] = text
 		}
 	}
-	if f.issuer != "" && old != "" && f.issuer != old {
-		return facts{}, badCertificate("one OIDC issuer", quote(f.issuer)+" and "+quote(old), nil)
-	}
-	if f.issuer == "" {
-		f.issuer = old
+	switch {
+	case old != nil && current != nil && *old != *current:
+		return facts{}, badCertificate("one OIDC issuer", quote(*current)+" and "+quote(*old), nil)
+	case current != nil:
+		f.issuer = *current
+	case old != nil:
+		f.issuer = *old
 	}
 	return f, f.agree()
 }

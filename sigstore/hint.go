@@ -1,7 +1,6 @@
 package sigstore
 
 import (
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
@@ -30,7 +29,7 @@ func byEnvelope(annotations map[string]string, keyIDs []string) string {
 
 // byCertificate says for whom a certificate seems to be.
 func byCertificate(der []byte) string {
-	c, err := x509.ParseCertificate(der)
+	c, err := parseCertificate(der)
 	if err != nil {
 		return "a signature by a certificate that does not parse"
 	}

@@ -1,6 +1,7 @@
 package sigstore
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -74,6 +75,11 @@ func (p keylessParty) judge(h holder, times proven) (verdict, error) {
 	proven := times.times()
 	if len(proven) == 0 {
 		return verdict{}, &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a log's or authority's word on when a signature with a short-lived certificate was made", Got: "none"}
+	}
+	// crypto/x509 takes a certificate without any extended key usage for one of
+	// every use. Fulcio's have this one.
+	if !slices.Contains(h.certificate.ExtKeyUsage, x509.ExtKeyUsageCodeSigning) {
+		return verdict{}, badCertificate("extended key usage codeSigning", "one without", nil)
 	}
 	chains, err := chainsAt(authoritiesOf(p.root), h, proven)
 	if err != nil {

@@ -29,13 +29,18 @@ func NewKey(pem []byte, o KeyOptions) (*Signer, error) {
 		return nil, err
 	}
 	party := keyParty{key: key, notBefore: o.NotBefore, notAfter: o.NotAfter}
+	return newSigner(party, o.Options, party.material(o.TrustedRoot)), nil
+}
+
+// material lends the key to sigstore-go under any hint, beside the trusted root.
+func (p keyParty) material(t *TrustedRoot) root.TrustedMaterial {
 	material := root.TrustedMaterialCollection{root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) {
-		return keyVerifier(party), nil
+		return keyVerifier(p), nil
 	})}
-	if o.TrustedRoot != nil {
-		material = append(material, o.TrustedRoot.root)
+	if t != nil {
+		material = append(material, t.root)
 	}
-	return newSigner(party, o.Options, material), nil
+	return material
 }
 
 func (p keyParty) identify(h *hasher) {

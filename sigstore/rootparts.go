@@ -66,6 +66,37 @@ func NewTrustedRootFromParts(p RootParts) (*TrustedRoot, error) {
 	return &TrustedRoot{root: parsed, digest: imageref.DigestOf(append([]byte("parts\n"), raw...))}, nil
 }
 
+// With returns a trusted root with the parts in place of its own lists; of those
+// that are empty it keeps its own. A nil TrustedRoot has none.
+func (t *TrustedRoot) With(p RootParts) (*TrustedRoot, error) {
+	parts, err := NewTrustedRootFromParts(p)
+	if err != nil || t == nil {
+		return parts, err
+	}
+	if t.root == nil {
+		return nil, errors.New("trusted root: expected one made by NewTrustedRoot, got an empty one")
+	}
+	rekor, ctLogs := parts.root.RekorLogs(), parts.root.CTLogs()
+	authorities, stampers := parts.root.FulcioCertificateAuthorities(), parts.root.TimestampingAuthorities()
+	if len(p.Rekor) == 0 {
+		rekor = t.root.RekorLogs()
+	}
+	if len(p.CTLogs) == 0 {
+		ctLogs = t.root.CTLogs()
+	}
+	if len(p.Fulcio) == 0 {
+		authorities = t.root.FulcioCertificateAuthorities()
+	}
+	if len(p.TimestampAuthorities) == 0 {
+		stampers = t.root.TimestampingAuthorities()
+	}
+	merged, err := root.NewTrustedRoot(root.TrustedRootMediaType01, authorities, ctLogs, stampers, rekor)
+	if err != nil {
+		return nil, fmt.Errorf("trusted root: %w", err)
+	}
+	return &TrustedRoot{root: merged, digest: imageref.DigestOf([]byte("parts of another\n" + t.digest.String() + "\n" + parts.digest.String()))}, nil
+}
+
 func countParts(name string, parts [][]byte) error {
 	if n := len(parts); n > maxRootParts {
 		return fmt.Errorf("%s: expected at most %d, got %d", name, maxRootParts, n)

@@ -191,7 +191,7 @@ func keyInEntry(text []byte) (crypto.PublicKey, *x509.Certificate, error) {
 		return nil, nil, errors.New("expected PEM")
 	}
 	if block.Type == "CERTIFICATE" {
-		c, err := x509.ParseCertificate(block.Bytes)
+		c, err := parseCertificate(block.Bytes)
 		if err != nil {
 			return nil, nil, err
 		}
