@@ -55,13 +55,14 @@ func layers() map[string]layer {
 		"dialect/native":  {level: verifiers, imports: []string{"api/v1alpha1", "attest", "dialect", "evidence", "imageref", "internal/spelling", "policy"}},
 		"dialect/nirmata": {level: verifiers, imports: []string{"dialect", "imageref", "policy"}},
 		"notation":        {level: verifiers, imports: []string{"evidence", "imageref", "policy"}, tests: []string{"registry"}},
+		"internal/trust":  {level: verifiers, imports: []string{"dialect", "evidence", "policy"}, tests: []string{"registry"}},
 		"sigstore":        {level: verifiers, imports: []string{"evidence", "imageref", "policy"}, tests: []string{"registry"}},
 
 		"engine": {level: decision, imports: []string{"evidence", "imageref", "policy", "workload"}},
 
 		"internal/policyset": {level: doors, imports: []string{
-			"dialect", "dialect/native", "evidence", "imageref", "notation", "policy", "sigstore",
-		}},
+			"dialect", "dialect/native", "evidence", "imageref", "internal/trust", "notation", "policy", "sigstore",
+		}, tests: []string{"examples"}},
 		"internal/server": {level: doors, imports: []string{"attest/jmes", "engine", "evidence", "imageref", "policy", "workload"}, tests: []string{
 			"dialect", "dialect/nirmata", "internal/policyset", "registry",
 		}},

@@ -96,6 +96,9 @@ type RootParts struct {
 	Rekor                [][]byte // public keys of transparency logs
 	CTLogs               [][]byte // public keys of certificate transparency logs
 	TimestampAuthorities [][]byte // chains of timestamp authorities, the leaf first if it is there
+	// Rest takes from the operator's trusted root, if there is one, the lists that
+	// are empty here.
+	Rest bool
 }
 
 // TUFSpec is a TUF repository with a trusted_root.json.
@@ -142,7 +145,8 @@ type TrustStore struct {
 	Certificates []byte // PEM
 }
 
-// The fields that a [SpecError] names.
+// The fields that a [SpecError] names. That of a trusted root wraps another, of
+// the list of its parts, where that is to blame.
 const (
 	FieldKey               = "key"
 	FieldKMS               = "kms"
@@ -154,6 +158,10 @@ const (
 	FieldCertificate       = "certificate"
 	FieldChain             = "chain"
 	FieldTrustedRoot       = "trustedRoot"
+	FieldFulcio            = "fulcio"
+	FieldRekor             = "rekor"
+	FieldCTLogs            = "ctLogs"
+	FieldTimestampCAs      = "timestampAuthorities"
 	FieldTimestamps        = "timestamps"
 	FieldRepository        = "repository"
 	FieldTagPrefix         = "tagPrefix"

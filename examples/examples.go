@@ -23,6 +23,7 @@ const (
 	GatekeeperRatify  = "gatekeeper-ratify"
 	GatekeeperCosign  = "gatekeeper-cosign"
 	KyvernoExtension  = "kyverno-extension"
+	NativeSigstore    = "native-sigstore"
 )
 
 // Files are the folders, by name.

@@ -58,8 +58,8 @@ func TestEveryFolderHasAReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(folders) != 5 {
-		t.Errorf("folders: want 5, got %d", len(folders))
+	if len(folders) != 6 {
+		t.Errorf("folders: want 6, got %d", len(folders))
 	}
 	for _, f := range folders {
 		readme, err := fs.ReadFile(examples.Files, f.Name()+"/README.md")
@@ -108,7 +108,7 @@ func TestFilesAreWhatTheyClaim(t *testing.T) {
 // What a README names below its folder is there.
 func TestReadmesNameFilesThatAreThere(t *testing.T) {
 	named := regexp.MustCompile(`(?m)(?:^|[\s` + "`" + `(,])((?:policy|inline|cluster|pipeline)/[\w.-]+\.\w+)`)
-	for _, folder := range []string{examples.KyvernoProvenance, examples.KyvernoChains, examples.GatekeeperRatify, examples.GatekeeperCosign, examples.KyvernoExtension} {
+	for _, folder := range []string{examples.KyvernoProvenance, examples.KyvernoChains, examples.GatekeeperRatify, examples.GatekeeperCosign, examples.KyvernoExtension, examples.NativeSigstore} {
 		readme, err := fs.ReadFile(examples.Files, folder+"/README.md")
 		if err != nil {
 			t.Fatal(err)

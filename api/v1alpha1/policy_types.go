@@ -70,19 +70,23 @@ type VerificationPolicySpec struct {
 	// +listType=set
 	PinKinds []string `json:"pinKinds,omitempty"`
 
-	// Platform says which digests of a multi-platform image must be signed.
-	// Default Index: the one that the reference resolves to. Each is not
-	// supported yet.
+	// Platform says of which digests of a multi-platform image Require must hold.
+	// Default Index: of the one that the reference resolves to. Each: of that of
+	// every platform that may run (TRUST R31); where the image is for one platform
+	// alone there is no difference.
 	//
 	// +optional
 	// +kubebuilder:default=Index
 	Platform PlatformChoice `json:"platform,omitempty"`
 
-	// Platforms are the platforms that count under Each, such as linux/amd64
-	// (TRUST R31). Not supported yet.
+	// Platforms are the platforms that count under Each, such as linux/amd64 or
+	// linux/arm/v7. Each of them must be there. It is a weakening: nobody looks at
+	// what runs on another platform. Default: all.
 	//
 	// +optional
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:MaxLength=100
 	// +listType=set
 	Platforms []string `json:"platforms,omitempty"`
 
@@ -188,7 +192,8 @@ const (
 	PinNone   Pin = "None" // a tag that moves afterwards is not noticed
 )
 
-// PlatformChoice says which digests of a multi-platform image must be signed.
+// PlatformChoice says of which digests of a multi-platform image the requirements
+// must hold.
 //
 // +kubebuilder:validation:Enum=Index;Each
 type PlatformChoice string

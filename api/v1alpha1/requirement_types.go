@@ -67,10 +67,20 @@ type AttestationRequirement struct {
 	Quantifier Quantifier `json:"quantifier,omitempty"`
 
 	// MaxAge is the greatest age of the statement, by the time at which a log or
-	// a timestamp authority saw it. A statement without such a time is too old.
+	// a timestamp authority saw it, or the one that the statement states of itself,
+	// such as when a scan ended: the earlier counts. A statement with neither is
+	// too old.
 	//
 	// +optional
 	MaxAge *metav1.Duration `json:"maxAge,omitempty"`
+
+	// Embedded also counts statements that the image's own index holds, as
+	// BuildKit stores provenance and SBOMs: they have no signature of their own,
+	// and count under a signature of the index by one of the signers. It needs
+	// platform: Each, for such a statement is about one platform (TRUST R31).
+	//
+	// +optional
+	Embedded bool `json:"embedded,omitempty"`
 
 	// Conditions are about what the statement says. Each must hold.
 	//

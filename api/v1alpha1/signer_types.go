@@ -47,40 +47,52 @@ type SignerGroup struct {
 	Of []string `json:"of"`
 }
 
-// SigstoreSigner is a key or a keyless identity. Exactly one of Key and Keyless
-// MUST be set.
+// SigstoreSigner is who signs with cosign or another Sigstore client. Exactly one
+// of Key, Keyless, GitHub and Certificate MUST be set.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.key) != has(self.keyless)",message="exactly one of key and keyless"
+// +kubebuilder:validation:XValidation:rule="[has(self.key), has(self.keyless), has(self.github), has(self.certificate)].exists_one(x, x)",message="exactly one of key, keyless, github and certificate"
 type SigstoreSigner struct {
 	// Key is a public key.
 	//
 	// +optional
 	Key *PublicKey `json:"key,omitempty"`
 
-	// Keyless is an identity in a short-lived certificate. Not supported yet.
+	// Keyless is an identity in a short-lived certificate, which a certificate
+	// authority of the trusted root has issued.
 	//
 	// +optional
 	Keyless *Keyless `json:"keyless,omitempty"`
 
-	// TrustedRoot is a Sigstore trusted_root.json that replaces the operator's
-	// for this signer. Not supported yet.
+	// GitHub is short for Keyless with a workflow of GitHub Actions.
 	//
 	// +optional
-	TrustedRoot *Material `json:"trustedRoot,omitempty"`
+	GitHub *GitHubWorkflow `json:"github,omitempty"`
+
+	// Certificate is a certificate of an authority that the policy names.
+	//
+	// +optional
+	Certificate *SigningCertificate `json:"certificate,omitempty"`
+
+	// TrustedRoot replaces the operator's trusted root for this signer.
+	//
+	// +optional
+	TrustedRoot *TrustedRoot `json:"trustedRoot,omitempty"`
 
 	// TransparencyLog says whether a signature needs an entry in a transparency
 	// log that the trusted root names. Default Required (TRUST R25); Ignored is a
-	// weakening.
+	// weakening. With Ignored a keyless signature needs a signed timestamp.
 	//
 	// +optional
 	// +kubebuilder:default=Required
 	TransparencyLog TransparencyLog `json:"transparencyLog,omitempty"`
 
-	// Timestamps says whether a signature needs a signed timestamp. Not
-	// supported yet.
+	// Timestamps says whether a signature needs a timestamp by an authority that
+	// the trusted root names. Default IfPresent: one that is there MUST verify
+	// (TRUST R26).
 	//
 	// +optional
-	Timestamps string `json:"timestamps,omitempty"`
+	// +kubebuilder:default=IfPresent
+	Timestamps Timestamps `json:"timestamps,omitempty"`
 
 	// SignedReference compares the image reference that was signed with the
 	// image's repository: Any (default) compares nothing, MatchRepository asks
@@ -90,6 +102,30 @@ type SigstoreSigner struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096
 	SignedReference string `json:"signedReference,omitempty"`
+
+	// Annotations are names and values that MUST have been signed along, as
+	// `cosign sign -a name=value` does. Others may be there too. Attestations
+	// have none, and count without.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	Annotations map[string]string `json:"annotations,omitempty"`
+
+	// Repository is where the signer's signatures and attestations are, if they
+	// are not with the image (cosign's COSIGN_REPOSITORY), such as
+	// ghcr.io/acme/signatures. Never for a VerificationPolicy: another repository
+	// would be asked with the credentials of whoever deploys (TRUST R17).
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Repository string `json:"repository,omitempty"`
+
+	// TagPrefix stands in front of the tags under which the signer's signatures
+	// and attestations are, as cosign's flag --attachment-tag-prefix puts it there.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	TagPrefix string `json:"tagPrefix,omitempty"`
 }
 
 // The words of SignedReference.
@@ -109,6 +145,17 @@ const (
 	TransparencyLogIgnored  TransparencyLog = "Ignored"
 )
 
+// Timestamps says whether a signed timestamp is needed.
+//
+// +kubebuilder:validation:Enum=IfPresent;Required
+type Timestamps string
+
+// The choices.
+const (
+	TimestampsIfPresent Timestamps = "IfPresent"
+	TimestampsRequired  Timestamps = "Required"
+)
+
 // PublicKey is a public key and how it signs. Exactly one of PEM, SecretRef,
 // ConfigMapRef, File and KMS MUST be set.
 //
@@ -116,15 +163,19 @@ const (
 type PublicKey struct {
 	Material `json:",inline"`
 
-	// KMS names a key that a key management service holds. Not supported yet,
-	// and never for a VerificationPolicy (TRUST R17).
+	// KMS is the URI of a key that a key management service holds: awskms://,
+	// azurekms://, gcpkms:// or hashivault://, as cosign writes them. The service
+	// is asked for the public key beside decisions, with the credentials of the
+	// process; until it has answered, and when it has not for a day, the signer is
+	// undecided. Never for a VerificationPolicy (TRUST R17).
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=1024
 	KMS string `json:"kms,omitempty"`
 
-	// Hash is the only hash with which the key's signatures are accepted: sha256,
-	// sha384 or sha512. Default: what cosign signs with for such a key. None is
-	// accepted for an Ed25519 key.
+	// Hash is the only hash with which the key's signatures are accepted: sha224,
+	// sha256, sha384 or sha512. Default: what cosign signs with for such a key.
+	// None is accepted for an Ed25519 key.
 	//
 	// +optional
 	Hash Hash `json:"hash,omitempty"`
@@ -132,11 +183,12 @@ type PublicKey struct {
 
 // Hash is a hash algorithm.
 //
-// +kubebuilder:validation:Enum=sha256;sha384;sha512
+// +kubebuilder:validation:Enum=sha224;sha256;sha384;sha512
 type Hash string
 
 // The hashes.
 const (
+	HashSHA224 Hash = "sha224"
 	HashSHA256 Hash = "sha256"
 	HashSHA384 Hash = "sha384"
 	HashSHA512 Hash = "sha512"
@@ -187,37 +239,12 @@ type ObjectEntry struct {
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
 
-	// Key is the entry's name. Default cosign.pub for a key, as cosign writes
-	// it, and ca.crt for certificates.
+	// Key is the entry's name. Default cosign.pub for a signer's key, as cosign
+	// writes it, public for the key of a log, ca.crt for certificates,
+	// trusted_root.json for a trusted root and root.json for the root of a TUF
+	// repository.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Key string `json:"key,omitempty"`
-}
-
-// Keyless is an identity in a certificate of a Sigstore CA (TRUST R27). Not
-// supported yet.
-type Keyless struct {
-	// +optional
-	Issuer string `json:"issuer,omitempty"`
-	// +optional
-	IssuerRegExp string `json:"issuerRegExp,omitempty"`
-	// +optional
-	Subject string `json:"subject,omitempty"`
-	// +optional
-	SubjectRegExp string `json:"subjectRegExp,omitempty"`
-	// SourceRepository is the repository whose workflow may sign, if it is not
-	// the subject's own.
-	//
-	// +optional
-	SourceRepository string `json:"sourceRepository,omitempty"`
-	// AnySubject admits a pattern that matches every identity of the issuer
-	// (TRUST R14).
-	//
-	// +optional
-	AnySubject bool `json:"anySubject,omitempty"`
-	// CTLog is Required (default) or Ignored.
-	//
-	// +optional
-	CTLog string `json:"ctLog,omitempty"`
 }

@@ -42,6 +42,8 @@ type (
 		Who      string   `json:"who,omitempty"`
 		Source   string   `json:"source,omitempty"`
 		Notes    []string `json:"notes,omitempty"`
+		// Explained with --explain.
+		RestsOn *jsonTestimony `json:"restsOn,omitempty"`
 	}
 	jsonProblem struct {
 		Reason  evidence.Reason `json:"reason"`
@@ -64,7 +66,7 @@ func writeJSON(w io.Writer, d engine.Decision, explain bool) error {
 		}
 		for _, p := range i.Policies {
 			image.Policies = append(image.Policies, jsonPolicy{
-				Name: p.Origin.String(), Mode: p.Mode.String(), Outcome: p.Outcome, Findings: jsonFindings([]policy.Finding{p.Finding}),
+				Name: p.Origin.String(), Mode: p.Mode.String(), Outcome: p.Outcome, Findings: jsonFindings([]policy.Finding{p.Finding}, explain),
 			})
 		}
 		if explain {
@@ -80,12 +82,16 @@ func writeJSON(w io.Writer, d engine.Decision, explain bool) error {
 	return encoder.Encode(report)
 }
 
-func jsonFindings(findings []policy.Finding) []jsonFinding {
+func jsonFindings(findings []policy.Finding, explain bool) []jsonFinding {
 	var out []jsonFinding
 	for _, f := range findings {
-		j := jsonFinding{Path: f.Path, Outcome: f.Outcome, Expected: f.Expected, Problems: jsonProblems(f.Problems), Findings: jsonFindings(f.Children)}
+		j := jsonFinding{Path: f.Path, Outcome: f.Outcome, Expected: f.Expected, Problems: jsonProblems(f.Problems), Findings: jsonFindings(f.Children, explain)}
 		for _, p := range f.Proofs {
-			j.Proofs = append(j.Proofs, jsonProof{Identity: p.Identity, Who: p.Who, Source: p.Source, Notes: p.Notes})
+			proof := jsonProof{Identity: p.Identity, Who: p.Who, Source: p.Source, Notes: p.Notes}
+			if explain {
+				proof.RestsOn = testimonyJSON(p)
+			}
+			j.Proofs = append(j.Proofs, proof)
 		}
 		out = append(out, j)
 	}

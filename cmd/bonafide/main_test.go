@@ -2,9 +2,12 @@ package main
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/bonafide-dev/bonafide/internal/testca"
 )
 
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"bonafide": main}) }
@@ -22,6 +25,11 @@ func TestScripts(t *testing.T) {
 			env.Setenv("CORPUS", corpus)
 			env.Setenv("NO_COLOR", "1")
 			env.Setenv("DOCKER_CONFIG", env.WorkDir)
+			env.Setenv("XDG_CACHE_HOME", env.WorkDir)
+			env.Setenv("IDENTITY", testca.DefaultSubject)
+			env.Setenv("OTHER", strings.Replace(testca.DefaultSubject, "/app/", "/other/", 1))
+			env.Setenv("ISSUER", testca.DefaultIssuer)
+			writeBundles(t, env.WorkDir)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},

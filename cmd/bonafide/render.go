@@ -61,7 +61,7 @@ func (r renderer) image(d engine.ImageDecision) {
 	if d.Image.Pointer != "" {
 		fmt.Fprintf(r.w, "  %s\n", r.paint(grey, "at "+d.Image.Pointer))
 	}
-	if !d.Digest.IsZero() && d.Reference.Digest().IsZero() {
+	if !d.Digest.IsZero() && d.Reference.Digest().IsZero() && d.Digest.String() != d.Image.Ref {
 		fmt.Fprintf(r.w, "  %s\n", r.paint(grey, d.Digest.String()))
 	}
 	if d.Problem != nil {
@@ -70,7 +70,7 @@ func (r renderer) image(d engine.ImageDecision) {
 	for _, p := range d.Policies {
 		r.policy(p)
 	}
-	if r.explain {
+	if r.explain && len(d.Steps) > 0 {
 		r.steps(d.Steps)
 	}
 }
@@ -98,6 +98,9 @@ func (r renderer) finding(f policy.Finding, depth int) {
 	}
 	for _, p := range f.Proofs {
 		fmt.Fprintf(r.w, "%s    %s\n", pad, r.paint(grey, proofLine(p)))
+		if r.explain {
+			r.facts(pad, restsOn(p))
+		}
 		for _, note := range p.Notes {
 			fmt.Fprintf(r.w, "%s    %s\n", pad, r.paint(yellow, "note: "+note))
 		}
@@ -112,6 +115,17 @@ func (r renderer) finding(f policy.Finding, depth int) {
 			continue
 		}
 		r.finding(c, depth+1)
+	}
+}
+
+// facts prints names and values, the values below each other.
+func (r renderer) facts(pad string, lines [][2]string) {
+	width := 0
+	for _, line := range lines {
+		width = max(width, len(line[0]))
+	}
+	for _, line := range lines {
+		fmt.Fprintf(r.w, "%s      %s\n", pad, r.paint(grey, fmt.Sprintf("%-*s  %s", width, line[0], line[1])))
 	}
 }
 

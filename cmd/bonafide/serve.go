@@ -19,6 +19,7 @@ import (
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/internal/policyset"
 	"github.com/bonafide-dev/bonafide/internal/server"
+	"github.com/bonafide-dev/bonafide/internal/trust"
 	"github.com/bonafide-dev/bonafide/registry"
 )
 
@@ -75,7 +76,7 @@ of calls to /checkimages that name none.`,
 	f.StringVar(&o.clientCA, "client-ca", "", "CA `FILE` that callers of the Gatekeeper paths must have a certificate of; read again when it changes")
 	f.DurationVar(&o.gatekeeperTimeout, "gatekeeper-timeout", server.DefaultGatekeeperTimeout, "how long Gatekeeper waits for an answer: at most its webhook's and the Provider's timeout")
 	f.DurationVar(&o.checkimagesTimeout, "checkimages-timeout", server.DefaultCheckImagesTimeout, "how long Kyverno's webhook waits for an answer of /checkimages, at most 30s")
-	f.StringVar(&o.trustedRoot, "trusted-root", "", "Sigstore trusted root `FILE`, for the transparency log")
+	f.StringVar(&o.trustedRoot, "trusted-root", "", "Sigstore trusted root `FILE` with the logs and authorities, or public-good for Sigstore's own as of our snapshot")
 	f.StringArrayVar(&o.insecure, "insecure-registry", nil, "registry `HOST[:PORT]` with which plain HTTP or unverified TLS is spoken; repeatable")
 	f.StringArrayVar(&o.allow, "allow-registry", nil, "registry `HOST[:PORT]` that may have a local address; repeatable")
 	f.StringVar(&o.systemNamespace, "system-namespace", "", "own namespace, for the certificate's names (default $POD_NAMESPACE, else "+defaultSystemNamespace+")")
@@ -92,6 +93,7 @@ type service struct {
 	log     *slog.Logger
 	metrics *server.Metrics
 	watcher *policyset.Watcher
+	trust   *trust.Keeper
 	objects atomic.Pointer[dialect.Objects]
 	engine  *engine.Engine
 	client  *registry.Client
@@ -138,7 +140,11 @@ func (v *service) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	watcher, set, err := policyset.NewWatcher(v.options.policies, policyOptions(makers))
+	v.trust = newKeeper(v.client, v.options.allow, v.options.insecure, reportTrust(ctx, v.log))
+	makers.Material = v.trust
+	options := policyOptions(makers)
+	options.Revision = v.trust.Revision
+	watcher, set, err := policyset.NewWatcher(v.options.policies, options)
 	if err != nil {
 		return err
 	}
@@ -210,6 +216,7 @@ func (v *service) pullSecret(_ context.Context, namespace, name string) ([]byte,
 func (v *service) adopt(ctx context.Context, set policyset.Set) {
 	v.objects.Store(&set.Objects)
 	v.engine.Swap(engine.NewSnapshot(set.Policies))
+	v.trust.Sweep()
 	v.metrics.PoliciesLoaded(set.Policies, time.Now())
 	v.log.InfoContext(ctx, "policies loaded", slog.Int("policies", len(set.Policies)), slog.Int("weakenings", set.Weakenings()))
 	for _, p := range set.Policies {
@@ -290,6 +297,9 @@ func (v *service) run(ctx context.Context) error {
 	v.log.InfoContext(ctx, "serving", slog.String("webhooks", doors.Addr().String()), slog.String("metrics", status.Addr().String()), slog.String("version", versionText()))
 	ticker := time.NewTicker(policyset.Interval)
 	defer ticker.Stop()
+	looks := time.NewTicker(trust.Interval)
+	defer looks.Stop()
+	go v.trust.Run(ctx, looks.C)
 	go v.watcher.Run(ctx, ticker.C, func(set policyset.Set, err error) {
 		if err != nil {
 			v.metrics.PoliciesFailed()

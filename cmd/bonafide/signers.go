@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/internal/policyset"
@@ -29,6 +30,7 @@ func signers(trustedRoot string, client *registry.Client) (policyset.Signers, er
 		return policyset.Signers{}, err
 	}
 	s := policyset.NewSigners(root)
+	s.Now = time.Now
 	if client != nil {
 		if s.Revocation, err = revocationBy(client); err != nil {
 			return policyset.Signers{}, err

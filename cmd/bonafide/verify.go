@@ -24,26 +24,17 @@ import (
 
 // verifyOptions are the flags of verify.
 type verifyOptions struct {
-	policies    []string
-	keys        []string
-	keyless     keylessFlags
-	trustedRoot string
+	policies []string
+	sigstore signerFlags
 	// trustPolicy and trustStore are Notation's document and the folder that
 	// holds x509/.
 	trustPolicy, trustStore string
 	attestations            []string
 	namespace               string
 	insecure                []string
-	ignoreLog               bool
 	resource                string
 	explain                 bool
 	output                  string
-}
-
-// keylessFlags are part of the stable command line; keyless signers are refused
-// by name until they are supported.
-type keylessFlags struct {
-	identity, identityRegExp, issuer, issuerRegExp, sourceRepository string
 }
 
 const verifyLong = `Decide whether images may run, from the signatures attached to them.
@@ -68,19 +59,12 @@ func newVerify() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringArrayVar(&o.policies, "policy", nil, "policy `FILE|DIR`; repeatable")
-	f.StringArrayVar(&o.keys, "key", nil, "public key `FILE` in PEM; repeatable")
-	f.StringVar(&o.keyless.identity, "certificate-identity", "", "keyless signer's identity (not supported yet)")
-	f.StringVar(&o.keyless.identityRegExp, "certificate-identity-regexp", "", "keyless signer's identity (not supported yet)")
-	f.StringVar(&o.keyless.issuer, "certificate-oidc-issuer", "", "keyless signer's issuer (not supported yet)")
-	f.StringVar(&o.keyless.issuerRegExp, "certificate-oidc-issuer-regexp", "", "keyless signer's issuer (not supported yet)")
-	f.StringVar(&o.keyless.sourceRepository, "certificate-source-repository", "", "keyless signer's source repository (not supported yet)")
-	f.StringVar(&o.trustedRoot, "trusted-root", "", "Sigstore trusted root `FILE`, for the transparency log")
+	o.sigstore.register(f)
 	f.StringVar(&o.trustPolicy, "notation-trust-policy", "", "Notation trust policy `FILE`")
 	f.StringVar(&o.trustStore, "notation-trust-store", "", "Notation trust store `DIR`: the folder that holds x509/")
-	f.StringArrayVar(&o.attestations, "attestation", nil, "also require an attestation of `TYPE` by one of --key: a predicate type, or a short name such as slsaprovenance; repeatable")
+	f.StringArrayVar(&o.attestations, "attestation", nil, "also require an attestation of `TYPE` by one of the Sigstore signers: a predicate type, or a short name such as slsaprovenance; repeatable")
 	f.StringVar(&o.namespace, "namespace", "", "decide as for this Kubernetes namespace")
 	f.StringArrayVar(&o.insecure, "insecure-registry", nil, "registry `HOST[:PORT]` with which plain HTTP or unverified TLS is spoken; repeatable")
-	f.BoolVar(&o.ignoreLog, "insecure-ignore-tlog", false, "accept --key signatures without a transparency log entry")
 	f.StringVar(&o.resource, "resource", "", "decide on the Kubernetes manifests of `FILE` as admission would")
 	f.BoolVar(&o.explain, "explain", false, "show every step with its time, and the registry requests")
 	f.StringVarP(&o.output, "output", "o", "text", "output format: text or json")
@@ -91,9 +75,6 @@ func newVerify() *cobra.Command {
 type streams struct{ out, err io.Writer }
 
 func (o verifyOptions) check(images []string) error {
-	if o.keyless != (keylessFlags{}) {
-		return errors.New("keyless signers (--certificate-…) are not supported yet")
-	}
 	switch {
 	case o.output != "text" && o.output != "json":
 		return fmt.Errorf("--output: expected text or json, got %q", o.output)
@@ -103,12 +84,12 @@ func (o verifyOptions) check(images []string) error {
 		return errors.New("expected images or --resource, got both")
 	case (o.trustPolicy == "") != (o.trustStore == ""):
 		return errors.New("--notation-trust-policy and --notation-trust-store: expected both or neither")
-	case len(o.attestations) > 0 && len(o.keys) == 0:
-		return hintError{errors.New("--attestation: expected --key, got none"), "say who must have made the statement; a Notation signer makes none"}
-	case len(o.policies)+len(o.keys) == 0 && o.trustPolicy == "":
-		return hintError{errors.New("expected --policy, --key or --notation-trust-policy, got none"), "say who must have signed, for example --key cosign.pub"}
+	case len(o.attestations) > 0 && o.sigstore.none():
+		return hintError{errors.New("--attestation: expected --key or --certificate-identity, got neither"), "say who must have made the statement; a Notation signer makes none"}
+	case len(o.policies) == 0 && o.sigstore.none() && o.trustPolicy == "":
+		return hintError{errors.New("expected --policy, --key, --certificate-identity or --notation-trust-policy, got none"), "say who must have signed, for example --key cosign.pub"}
 	}
-	return nil
+	return o.sigstore.check()
 }
 
 func runVerify(ctx context.Context, o verifyOptions, images []string, s streams) error {
@@ -135,7 +116,7 @@ func runVerify(ctx context.Context, o verifyOptions, images []string, s streams)
 	}
 	defer client.Close()
 	sources.remote = client
-	policies, err := o.load(client)
+	policies, err := o.fetch(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -157,12 +138,20 @@ func runVerify(ctx context.Context, o verifyOptions, images []string, s streams)
 	return outcomeOf(decision)
 }
 
-// load returns the policies of the files, and one more for the signer flags.
-func (o verifyOptions) load(client *registry.Client) ([]policy.Policy, error) {
-	makers, err := signers(o.trustedRoot, client)
+// fetch returns the policies when the trust material that they want from afar was
+// asked for.
+func (o verifyOptions) fetch(ctx context.Context, client *registry.Client) ([]policy.Policy, error) {
+	makers, err := signers(o.sigstore.trustedRoot, client)
 	if err != nil {
 		return nil, err
 	}
+	keeper := newKeeper(client, nil, o.insecure, nil)
+	makers.Material = keeper
+	return fetched(ctx, keeper, func() ([]policy.Policy, error) { return o.load(makers) })
+}
+
+// load returns the policies of the files, and one more for the signer flags.
+func (o verifyOptions) load(makers policyset.Signers) ([]policy.Policy, error) {
 	var policies []policy.Policy
 	if len(o.policies) > 0 {
 		set, err := policyset.Load(o.policies, policyOptions(makers))
@@ -194,18 +183,13 @@ func (o verifyOptions) load(client *registry.Client) ([]policy.Policy, error) {
 // require asks for a signature by any of the signers, and for each attestation
 // by any of those that make some.
 func (o verifyOptions) require(signers []policy.Signature) (policy.Requirement, error) {
-	var of []policy.Requirement
 	var attestors []policy.Signature
 	for _, s := range signers {
-		of = append(of, s)
 		if _, is := s.Signer.(policy.Attestor); is {
 			attestors = append(attestors, s)
 		}
 	}
-	var signature policy.Requirement = policy.AnyOf{Of: of}
-	if len(of) == 1 {
-		signature = of[0]
-	}
+	signature := anyOf(signers)
 	if len(o.attestations) == 0 {
 		return signature, nil
 	}
@@ -222,21 +206,9 @@ func (o verifyOptions) require(signers []policy.Signature) (policy.Requirement, 
 
 // signers are those of the flags.
 func (o verifyOptions) signers(make policyset.Signers) ([]policy.Signature, error) {
-	var of []policy.Signature
-	for _, file := range o.keys {
-		pem, err := dialect.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("--key: %w", err)
-		}
-		key, err := make.Key(dialect.KeySpec{PEM: pem, SigstoreSpec: dialect.SigstoreSpec{LogIgnored: o.ignoreLog}})
-		if err != nil {
-			err = fmt.Errorf("--key %s: %w", file, err)
-			if o.trustedRoot == "" && !o.ignoreLog {
-				return nil, hintError{err, "a transparency log entry is required: give --trusted-root, or --insecure-ignore-tlog for a key whose use is guarded otherwise"}
-			}
-			return nil, err
-		}
-		of = append(of, policy.Signature{Name: file, Signer: key})
+	of, err := o.sigstore.signers(make)
+	if err != nil {
+		return nil, err
 	}
 	if o.trustPolicy != "" {
 		signer, err := notationSigner(o.trustPolicy, o.trustStore, make)
@@ -315,7 +287,7 @@ func (o verifyOptions) print(d engine.Decision, trail *requestTrail, s streams) 
 		return writeJSON(s.out, d, o.explain)
 	}
 	renderer{w: s.out, colour: colourful(s.out), explain: o.explain}.decision(d)
-	if o.explain {
+	if o.explain && trail != nil {
 		trail.print(s.out)
 	}
 	for _, hint := range hints(d) {

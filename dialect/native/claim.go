@@ -25,7 +25,10 @@ func attestationLeaf(c policy.Claim) policy.Requirement { return policy.Attestat
 func artifactLeaf(c policy.Claim) policy.Requirement    { return policy.Artifact{Claim: c} }
 
 func (w *writing) attestation(path string, r *v1alpha1.AttestationRequirement) policy.Requirement {
-	claim := policy.Claim{Type: w.predicateType(path+".type", r.Type), Conditions: w.conditions(path+".conditions", r.Conditions)}
+	claim := policy.Claim{
+		Type: w.predicateType(path+".type", r.Type), Conditions: w.conditions(path+".conditions", r.Conditions),
+		Dated: attest.SignedTime, Embedded: w.embedded(path+".embedded", r),
+	}
 	switch choice(w.compiler, path+".quantifier", r.Quantifier, v1alpha1.QuantifierAny, v1alpha1.QuantifierEvery, v1alpha1.QuantifierNewest) {
 	case 1:
 		claim.Quantifier = policy.Every
@@ -43,17 +46,37 @@ func (w *writing) attestation(path string, r *v1alpha1.AttestationRequirement) p
 	return w.claimed(path, &r.SignedBy, claim, attestationLeaf, true)
 }
 
-// timeless notes the signers whose statements may lack the proven time that the
-// requirement asks for.
+// embedded reports whether statements without a signature of their own count
+// (TRUST R31): each is about one platform, so they prove nothing about an index.
+func (w *writing) embedded(path string, r *v1alpha1.AttestationRequirement) bool {
+	switch {
+	case !r.Embedded:
+		return false
+	case w.spec.Platform != v1alpha1.PlatformEach:
+		w.Missing(path, "expected platform: Each beside it, got %s: a statement in an index is about one platform", v1alpha1.PlatformIndex)
+	default:
+		w.Note(path, "statements in the image's index count without a signature of their own, under a signature of the index")
+	}
+	return true
+}
+
+// timeless notes the signers whose statements may lack a proven time.
 func (w *writing) timeless(path string, names []string) {
 	named := w.flatten(names)
 	for i := range w.spec.Signers {
 		s := &w.spec.Signers[i]
 		called := func(n policy.Signature) bool { return n.Name == s.Name }
-		if s.Sigstore != nil && s.Sigstore.TransparencyLog == v1alpha1.TransparencyLogIgnored && slices.ContainsFunc(named, called) {
-			w.Note(path, "signer %q needs no log entry: what it signs without one has no proven time, and does not count here", s.Name)
+		if slices.ContainsFunc(named, called) && mayLackTime(s.Sigstore) {
+			w.Note(path, "signer %q needs no log entry: what it signs without one counts by the time that the statement states of itself, or not at all", s.Name)
 		}
 	}
+}
+
+// mayLackTime reports whether a signature may count of which nobody proves when
+// it was made. A keyless one never does.
+func mayLackTime(s *v1alpha1.SigstoreSigner) bool {
+	return s != nil && s.TransparencyLog == v1alpha1.TransparencyLogIgnored && s.Timestamps != v1alpha1.TimestampsRequired &&
+		s.Keyless == nil && s.GitHub == nil
 }
 
 func (w *writing) artifact(path string, r *v1alpha1.ArtifactRequirement) policy.Requirement {

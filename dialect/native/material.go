@@ -13,7 +13,11 @@ import (
 // The entries of Secrets and ConfigMaps that are read if none is named.
 const (
 	keyEntry          = "cosign.pub" // as `cosign generate-key-pair k8s://` names it
-	certificatesEntry = "ca.crt"     // as cert-manager and Kubernetes name it
+	logKeyEntry       = "public"     // as Sigstore's Helm charts name it
+	certificateEntry  = "tls.crt"    // as cert-manager and Kubernetes name it
+	certificatesEntry = "ca.crt"     // as they name authorities
+	trustedRootEntry  = "trusted_root.json"
+	tufRootEntry      = "root.json"
 )
 
 // maxMaterialBytes bounds a key or a set of certificates. A bundle of all
@@ -25,19 +29,6 @@ const maxMaterialBytes = 1 << 20
 type material struct {
 	content []byte
 	path    string
-}
-
-func (c *compiler) publicKey(path string, k *v1alpha1.PublicKey) (material, bool) {
-	one := c.ExactlyOne(path, append(sources(k.Material), dialect.Given("kms", k.KMS != ""))...)
-	switch {
-	case k.KMS != "" && c.namespaced:
-		c.Errorf(path+".kms", ownMaterial)
-	case k.KMS != "":
-		c.unsupported(path + ".kms")
-	case one:
-		return c.source(path, k.Material, keyEntry)
-	}
-	return material{}, false
 }
 
 // ownMaterial is TRUST R17.
@@ -58,6 +49,22 @@ func (c *compiler) read(path string, m v1alpha1.Material, entry string) (materia
 	return c.source(path, m, entry)
 }
 
+func jsonSources(m v1alpha1.JSONMaterial) []dialect.Field {
+	return append([]dialect.Field{dialect.Given("json", m.JSON != "")}, sources(withoutText(m))[1:]...)
+}
+
+func withoutText(m v1alpha1.JSONMaterial) v1alpha1.Material {
+	return v1alpha1.Material{SecretRef: m.SecretRef, ConfigMapRef: m.ConfigMapRef, File: m.File}
+}
+
+// document is source for JSON.
+func (c *compiler) document(path string, m v1alpha1.JSONMaterial, entry string) (material, bool) {
+	if m.JSON != "" {
+		return c.bounded(material{[]byte(m.JSON), path + ".json"})
+	}
+	return c.source(path, withoutText(m), entry)
+}
+
 // source returns the content of the one source that is set.
 func (c *compiler) source(path string, m v1alpha1.Material, entry string) (material, bool) {
 	var found material
@@ -75,6 +82,10 @@ func (c *compiler) source(path string, m v1alpha1.Material, entry string) (mater
 	if !ok {
 		return material{}, false
 	}
+	return c.bounded(found)
+}
+
+func (c *compiler) bounded(found material) (material, bool) {
 	if size := len(found.content); size == 0 || size > maxMaterialBytes {
 		c.Errorf(found.path, "expected 1 to %d bytes, got %d", maxMaterialBytes, size)
 		return material{}, false

@@ -93,7 +93,7 @@ func (c *compiler) policy() policy.Policy {
 	}
 	c.optOut(p.Mode)
 	c.covers()
-	c.platform()
+	p.Platform, p.Platforms = c.platform()
 	p.Require = c.require(c.signed())
 	p.Notes = c.Notes
 	return p

@@ -2,10 +2,13 @@ package native_test
 
 import (
 	"context"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +45,9 @@ func (fakeAttestor) VerifyStatement(context.Context, evidence.Image, evidence.It
 type fakeSigners struct{ noRoot bool }
 
 func (f fakeSigners) Key(s dialect.KeySpec) (policy.Signer, error) {
+	if s.KMS != "" {
+		return specSigner("key", s), nil
+	}
 	block, _ := pem.Decode(s.PEM)
 	switch {
 	case block == nil:
@@ -51,8 +57,9 @@ func (f fakeSigners) Key(s dialect.KeySpec) (policy.Signer, error) {
 	case !s.LogIgnored && f.noRoot:
 		return nil, &dialect.SpecError{Field: dialect.FieldTransparencyLog, Err: errors.New("expected a trusted root for the log that is required, got none")}
 	}
-	return fakeAttestor{fakeSigner{made: fmt.Sprintf("key %s hash=%q logIgnored=%t signedReference=%s",
-		imageref.DigestOf(s.PEM).Hex()[:8], s.Hash, s.LogIgnored, s.SignedReference)}}, nil
+	sum := imageref.DigestOf(s.PEM).Hex()[:8]
+	s.PEM = nil
+	return specSigner("key "+sum, s), nil
 }
 
 func (f fakeSigners) Notation(s dialect.NotationSpec) (policy.Signer, error) {
@@ -113,7 +120,7 @@ func describe(policies []policy.Policy) string {
 		for _, e := range p.Exclude {
 			fmt.Fprintf(&b, "  exclude %s\n", e)
 		}
-		fmt.Fprintf(&b, "  match %t mode %s onUndecided %s pin %s %v\n", p.Match != nil, p.Mode, p.OnUndecided, p.Pin, p.PinKinds)
+		fmt.Fprintf(&b, "  match %t mode %s onUndecided %s pin %s %v platform %s %v\n", p.Match != nil, p.Mode, p.OnUndecided, p.Pin, p.PinKinds, p.Platform, p.Platforms)
 		tree(&b, p.Require, "  ")
 		for _, n := range p.Notes {
 			fmt.Fprintf(&b, "  note weakening=%t %s: %s\n", n.Weakening, n.Path, n.Text)
@@ -152,6 +159,9 @@ func describeClaim(b *strings.Builder, kind string, c policy.Claim, indent strin
 	if c.MaxAge != 0 {
 		fmt.Fprintf(b, " of at most %s", c.MaxAge)
 	}
+	if c.Embedded {
+		fmt.Fprint(b, " or embedded")
+	}
 	fmt.Fprintln(b)
 	for _, s := range c.Signers {
 		fmt.Fprintf(b, "%s  by %s: %s\n", indent, s.Name, s.Signer.Describe())
@@ -161,10 +171,49 @@ func describeClaim(b *strings.Builder, kind string, c policy.Claim, indent strin
 	}
 }
 
-func (fakeSigners) Keyless(dialect.KeylessSpec) (policy.Signer, error) {
-	return nil, errors.New("not made by this test")
+func (f fakeSigners) Keyless(s dialect.KeylessSpec) (policy.Signer, error) {
+	if f.noRoot && s.TrustedRoot == nil {
+		return nil, &dialect.SpecError{Field: dialect.FieldTrustedRoot, Err: errors.New("expected a trusted root, got none")}
+	}
+	return specSigner("keyless", s), nil
 }
 
-func (fakeSigners) Certificate(dialect.CertificateSpec) (policy.Signer, error) {
-	return nil, errors.New("not made by this test")
+func (fakeSigners) Certificate(s dialect.CertificateSpec) (policy.Signer, error) {
+	return specSigner("certificate", s), nil
+}
+
+// specSigner says all that a specification has, but of material only the hash.
+func specSigner(kind string, spec any) policy.Signer {
+	raw, err := json.Marshal(spec)
+	if err != nil {
+		panic(err)
+	}
+	var all map[string]any
+	if err := json.Unmarshal(raw, &all); err != nil {
+		panic(err)
+	}
+	return fakeAttestor{fakeSigner{made: kind + said(all, "")}}
+}
+
+func said(v any, name string) string {
+	switch v := v.(type) {
+	case map[string]any:
+		var b strings.Builder
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			b.WriteString(said(v[key], strings.TrimPrefix(name+"."+key, ".")))
+		}
+		return b.String()
+	case []any:
+		var b strings.Builder
+		for i, one := range v {
+			b.WriteString(said(one, fmt.Sprintf("%s[%d]", name, i)))
+		}
+		return b.String()
+	case nil:
+		return ""
+	}
+	if text := fmt.Sprint(v); text != "" && text != "false" {
+		return fmt.Sprintf(" %s=%s", name, text)
+	}
+	return ""
 }

@@ -2,15 +2,21 @@ package native_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bonafide-dev/bonafide/api/v1alpha1"
 	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/dialect/internal/dialecttest"
 	"github.com/bonafide-dev/bonafide/dialect/native"
+	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
@@ -127,6 +133,13 @@ func TestR17NamespacedPolicyReachesNothingElse(t *testing.T) {
 		want   []string
 	}{
 		"File":             {"a file is the operator's", signer("file: keys/release.pub"), []string{"spec.signers[0].sigstore.key.file"}},
+		"Repository":       {"it would be asked with the credentials of others", "signers: [{name: a, sigstore: {github: {repository: acme/app}, repository: ghcr.io/acme/signatures}}]", []string{"spec.signers[0].sigstore.repository"}},
+		"TUF":              {"a mirror is a URL", "signers: [{name: a, sigstore: {github: {repository: acme/app}, trustedRoot: {tuf: {mirror: 'https://tuf.acme.example', root: {json: '{}'}}}}}]", []string{"spec.signers[0].sigstore.trustedRoot.tuf"}},
+		"RootFile":         {"a file is the operator's", "signers: [{name: a, sigstore: {github: {repository: acme/app}, trustedRoot: {file: keys/release.pub}}}]", []string{"spec.signers[0].sigstore.trustedRoot.file"}},
+		"PartFile":         {"a file is the operator's", "signers: [{name: a, sigstore: {github: {repository: acme/app}, trustedRoot: {parts: {rekor: [{file: keys/release.pub}]}}}}]", []string{"spec.signers[0].sigstore.trustedRoot.parts.rekor[0].file"}},
+		"ForeignRoot":      {"it is another tenant's", "signers: [{name: a, sigstore: {github: {repository: acme/app}, trustedRoot: {secretRef: {namespace: team-b, name: keys}}}}]", []string{"spec.signers[0].sigstore.trustedRoot.secretRef.namespace"}},
+		"CertificateFile":  {"a file is the operator's", "signers: [{name: a, sigstore: {certificate: {certificate: {file: keys/release.pub}}}}]", []string{"spec.signers[0].sigstore.certificate.certificate.file"}},
+		"ChainFile":        {"a file is the operator's", "signers: [{name: a, sigstore: {certificate: {chain: {file: keys/release.pub}, subject: a}}}]", []string{"spec.signers[0].sigstore.certificate.chain.file"}},
 		"KMS":              {"so are its credentials", signer("kms: awskms:///x"), []string{"spec.signers[0].sigstore.key.kms"}},
 		"R30Plugin":        {"a plugin runs with the operator's rights", notationSpec("[x]", "plugins: [{name: a, sha256: "+strings.Repeat("a", 64)+"}]"), []string{"spec.signers[0].notation.plugins"}},
 		"ForeignSecret":    {"it is another tenant's", signer("secretRef: {namespace: team-b, name: keys}"), []string{"spec.signers[0].sigstore.key.secretRef.namespace"}},
@@ -170,11 +183,26 @@ func TestR19EveryWeakeningIsNoted(t *testing.T) {
 			"signers: [{name: a, sigstore: {key: {file: keys/release.pub}, transparencyLog: Ignored}}]",
 			[]string{"spec.signers[0].sigstore.transparencyLog"},
 		},
-		"AnyIdentity":  {notationSpec("['*']", ""), []string{"spec.signers[0].notation.trustedIdentities"}},
-		"Strict":       {notationSpec("[x]", "level: strict, override: {expiry: enforce}"), nil},
-		"Permissive":   {notationSpec("[x]", "level: permissive"), []string{"spec.signers[0].notation.level"}},
-		"ExpiryLogged": {notationSpec("[x]", "override: {expiry: log}"), []string{"spec.signers[0].notation.override.expiry"}},
-		"Plugin":       {notationSpec("[x]", "plugins: [{name: a, sha256: "+strings.Repeat("a", 64)+"}]"), nil},
+		"SigstoreWords": {
+			"signers: [{name: a, sigstore: {keyless: {issuer: i, subject: s, anySubject: false, ctLog: Required}, transparencyLog: Required, timestamps: IfPresent, signedReference: Any}}]",
+			nil,
+		},
+		"GitHub":              {"signers: [{name: a, sigstore: {github: {repository: acme/app}, trustedRoot: {builtin: PublicGood}}}]", nil},
+		"R25KeylessLog":       {"signers: [{name: a, sigstore: {keyless: {issuer: i, subject: s}, transparencyLog: Ignored}}]", []string{"spec.signers[0].sigstore.transparencyLog"}},
+		"R25GitHubLog":        {"signers: [{name: a, sigstore: {github: {repository: acme/app}, transparencyLog: Ignored}}]", []string{"spec.signers[0].sigstore.transparencyLog"}},
+		"R25CertificateLog":   {"signers: [{name: a, sigstore: {certificate: {certificate: {pem: x}}, transparencyLog: Ignored}}]", []string{"spec.signers[0].sigstore.transparencyLog"}},
+		"R27CTLogIgnored":     {"signers: [{name: a, sigstore: {keyless: {issuer: i, subject: s, ctLog: Ignored}}}]", []string{"spec.signers[0].sigstore.keyless.ctLog"}},
+		"R14AnySubject":       {"signers: [{name: a, sigstore: {keyless: {issuer: i, anySubject: true}}}]", []string{"spec.signers[0].sigstore.keyless.anySubject"}},
+		"R14AnySubjectUnused": {"signers: [{name: a, sigstore: {keyless: {issuer: i, subject: s, anySubject: true}}}]", []string{"spec.signers[0].sigstore.keyless.anySubject"}},
+		"R14AnyCertificate":   {"signers: [{name: a, sigstore: {certificate: {chain: {pem: x}, anySubject: true}}}]", []string{"spec.signers[0].sigstore.certificate.anySubject"}},
+		"R31Each":             {"platform: Each", nil},
+		"R31Platforms":        {"platform: Each\nplatforms: [linux/amd64]", []string{"spec.platforms"}},
+		"R31Embedded":         {"platform: Each\nrequire: [{attestation: {type: spdxjson, embedded: true, signedBy: {anyOf: [a]}}}]", nil},
+		"AnyIdentity":         {notationSpec("['*']", ""), []string{"spec.signers[0].notation.trustedIdentities"}},
+		"Strict":              {notationSpec("[x]", "level: strict, override: {expiry: enforce}"), nil},
+		"Permissive":          {notationSpec("[x]", "level: permissive"), []string{"spec.signers[0].notation.level"}},
+		"ExpiryLogged":        {notationSpec("[x]", "override: {expiry: log}"), []string{"spec.signers[0].notation.override.expiry"}},
+		"Plugin":              {notationSpec("[x]", "plugins: [{name: a, sha256: "+strings.Repeat("a", 64)+"}]"), nil},
 		"R30Replaces": {
 			notationSpec("[x]", "plugins: [{name: a, sha256: "+strings.Repeat("a", 64)+", replaces: [trustedIdentity, revocation]}]"),
 			[]string{"spec.signers[0].notation.plugins[0].replaces[0]", "spec.signers[0].notation.plugins[0].replaces[1]"},
@@ -213,6 +241,85 @@ func TestR25LogRequiredWithoutTrustRoot(t *testing.T) {
 	var cause *dialect.SpecError
 	if !errors.As(err, &cause) {
 		t.Errorf("expected the signers' own error to be wrapped, got %v", err)
+	}
+}
+
+// TestR19EveryFieldIsInTheCorpus looks for the name of each field of the language
+// in the files of testdata: what none of them sets may be read as if it were absent.
+func TestR19EveryFieldIsInTheCorpus(t *testing.T) {
+	var corpus strings.Builder
+	for _, folder := range []string{"valid", "invalid"} {
+		files, err := filepath.Glob(filepath.Join("testdata", folder, "*.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			corpus.Write(text)
+		}
+	}
+	seen := make(map[reflect.Type]bool)
+	var walk func(reflect.Type)
+	walk = func(of reflect.Type) {
+		for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
+			of = of.Elem()
+		}
+		if of.Kind() != reflect.Struct || seen[of] || !strings.HasSuffix(of.PkgPath(), "/api/v1alpha1") {
+			return
+		}
+		seen[of] = true
+		for i := range of.NumField() {
+			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+			if name != "" && !regexp.MustCompile(`\b`+name+`: `).MatchString(corpus.String()) && !strings.Contains(corpus.String(), name+":\n") {
+				t.Errorf("expected %s.%s in testdata, got it in no file", of.Name(), name)
+			}
+			walk(of.Field(i).Type)
+		}
+	}
+	walk(reflect.TypeOf(v1alpha1.VerificationPolicySpec{}))
+	if len(seen) < 20 {
+		t.Errorf("expected to walk the whole language, got %d types", len(seen))
+	}
+}
+
+// TestR27KeylessWithoutTrustRoot points at the signer that has none.
+func TestR27KeylessWithoutTrustRoot(t *testing.T) {
+	_, err := compile(t, "p.yaml", document(cluster, "", "signers: [{name: a, sigstore: {github: {repository: acme/app}}}]"), fakeSigners{noRoot: true}, native.Options{})
+	if diff := cmp.Diff([]string{"spec.signers[0].sigstore.trustedRoot"}, dialecttest.Paths(t, err)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestR31EmbeddedNeedsEachPlatform: a statement in an index is about one
+// platform, and proves nothing about the index.
+func TestR31EmbeddedNeedsEachPlatform(t *testing.T) {
+	const requirement = "require: [{attestation: {type: spdxjson, embedded: true, signedBy: {anyOf: [a]}}}]"
+	for _, spec := range []string{requirement, "platform: Index\n" + requirement} {
+		_, err := compile(t, "p.yaml", document(cluster, "", spec), fakeSigners{}, native.Options{})
+		if diff := cmp.Diff([]string{"spec.require[0].attestation.embedded"}, dialecttest.Paths(t, err)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestR31PlatformsReachThePolicy also holds what the engine needs of a claim.
+func TestR31PlatformsReachThePolicy(t *testing.T) {
+	const requirement = "require: [{attestation: {type: spdxjson, embedded: true, maxAge: 1h, signedBy: {anyOf: [a]}}}]"
+	policies, err := compile(t, "p.yaml", document(cluster, "", "platform: Each\nplatforms: [linux/amd64, linux/arm/v7]\n"+requirement), fakeSigners{}, native.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []evidence.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm", Variant: "v7"}}
+	if diff := cmp.Diff(want, policies[0].Platforms); diff != "" || policies[0].Platform != policy.PlatformEach {
+		t.Errorf("platform %s (-want +got):\n%s", policies[0].Platform, diff)
+	}
+	claim := policy.LeavesOf(policies[0].Require).Attestations[0].Claim
+	stated, dated := claim.Dated(policy.NewStatement("https://spdx.dev/Document", []byte(`{"predicate": {"spdxVersion": "SPDX-2.3", "creationInfo": {"created": "2026-01-02T03:04:05Z"}}}`)))
+	if !claim.Embedded || !dated || stated.Year() != 2026 {
+		t.Errorf("R32: expected embedded statements to count by the time that they state, got %t, %s, %t", claim.Embedded, stated, dated)
 	}
 }
 
@@ -282,6 +389,17 @@ func FuzzLoad(f *testing.F) {
 	f.Add(document(cluster, "", notationSpec("['*']", "level: permissive")))
 	f.Add(document(cluster, "", "require: [{attestation: {type: vuln, signedBy: {anyOf: [a]}, quantifier: Newest, maxAge: 1h, conditions: [{cel: 'predicate.a', message: m}]}}]"))
 	f.Add(document(cluster, "", "require: [{artifact: {type: a/b, signedBy: {allOf: [a]}, quantifier: Every}}]"))
+	for _, signer := range []string{
+		"keyless: {issuer: i, subjectRegExp: 'a.*', ctLog: Ignored, extensions: {buildTrigger: push}}, timestamps: Required",
+		"keyless: {issuerRegExp: i, anySubject: true}, trustedRoot: {parts: {fulcio: [{pem: x}], rekor: [{pem: y}]}}",
+		"github: {repository: acme/app, workflow: acme/ci/.github/workflows/sign.yml@refs/tags/v1, ref: refs/heads/*}, trustedRoot: {builtin: PublicGood}",
+		"certificate: {certificate: {pem: x}, chain: {pem: y}}, repository: ghcr.io/acme/signatures, tagPrefix: a-, annotations: {a: b}",
+		"key: {kms: 'awskms:///x', hash: sha224}, trustedRoot: {tuf: {mirror: 'https://tuf.acme.example', root: {json: '{}'}}}",
+	} {
+		f.Add(document(cluster, "", "signers: [{name: a, sigstore: {"+signer+"}}]"))
+		f.Add(document(tenant, "team-a", "signers: [{name: a, sigstore: {"+signer+"}}]"))
+	}
+	f.Add(document(cluster, "", "platform: Each\nplatforms: [linux/amd64]\nrequire: [{attestation: {type: spdxjson, embedded: true, signedBy: {anyOf: [a]}}}]"))
 	f.Fuzz(func(t *testing.T, text string) {
 		policies, err := compile(t, "p.yaml", text, fakeSigners{}, native.Options{})
 		if err != nil {

@@ -1,10 +1,13 @@
 package native
 
 import (
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/bonafide-dev/bonafide/api/v1alpha1"
 	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
@@ -85,13 +88,40 @@ func (c *compiler) covers() {
 	}
 }
 
-func (c *compiler) platform() {
-	if choice(c, "spec.platform", c.spec.Platform, v1alpha1.PlatformIndex, v1alpha1.PlatformEach) != 0 {
-		c.unsupported("spec.platform")
+// maxPlatforms bounds spec.platforms: each is looked at for each image.
+const maxPlatforms = 20
+
+var platformName = regexp.MustCompile(`^[a-z0-9]{1,32}/[a-z0-9]{1,32}(?:/[a-z0-9]{1,32})?$`)
+
+func (c *compiler) platform() (policy.Platform, []evidence.Platform) {
+	each := choice(c, "spec.platform", c.spec.Platform, v1alpha1.PlatformIndex, v1alpha1.PlatformEach) == 1
+	const path = "spec.platforms"
+	list := c.spec.Platforms
+	switch {
+	case !each && list != nil:
+		c.Missing(path, "expected platform: Each beside it, got %s", v1alpha1.PlatformIndex)
+	case list != nil && len(list) == 0:
+		c.Errorf(path, "expected at least one platform, got none: leave the field out for every platform")
+	case len(list) > 0:
+		c.Weaker(path, "children for other platforms are not looked at: what runs on such a machine is not verified")
 	}
-	if c.spec.Platforms != nil {
-		c.unsupported("spec.platforms")
+	if !each {
+		return policy.PlatformIndex, nil
 	}
+	if !c.AtMost(path, len(list), maxPlatforms) {
+		return policy.PlatformEach, nil
+	}
+	c.unique(path, list)
+	var all []evidence.Platform
+	for i, s := range list {
+		if !platformName.MatchString(s) {
+			c.Errorf(dialect.At(path, i), "expected a platform such as linux/amd64 or linux/arm/v7, got %q", dialect.Clip(s))
+			continue
+		}
+		parts := append(strings.Split(s, "/"), "")
+		all = append(all, evidence.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]})
+	}
+	return policy.PlatformEach, all
 }
 
 // podKind is the kind that every workload becomes.

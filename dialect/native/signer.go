@@ -2,11 +2,9 @@ package native
 
 import (
 	"regexp"
-	"strings"
 
 	"github.com/bonafide-dev/bonafide/api/v1alpha1"
 	"github.com/bonafide-dev/bonafide/dialect"
-	"github.com/bonafide-dev/bonafide/internal/spelling"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
@@ -96,59 +94,4 @@ func (c *compiler) signer(path string, s *v1alpha1.Signer) policy.Requirement {
 		return nil
 	}
 	return policy.Signature{Name: s.Name, Signer: made}
-}
-
-func (c *compiler) sigstore(path string, s *v1alpha1.SigstoreSigner) policy.Signer {
-	one := c.ExactlyOne(path, dialect.Given("key", s.Key != nil), dialect.Given("keyless", s.Keyless != nil))
-	ready := one
-	for _, f := range []dialect.Field{
-		dialect.Given("keyless", s.Keyless != nil), dialect.Given("trustedRoot", s.TrustedRoot != nil), dialect.Given("timestamps", s.Timestamps != ""),
-	} {
-		if f.Set {
-			c.unsupported(path + "." + f.Name)
-			ready = false
-		}
-	}
-	spec := dialect.KeySpec{SigstoreSpec: dialect.SigstoreSpec{SignedReference: c.signedReference(path+".signedReference", s.SignedReference)}}
-	if choice(c, path+".transparencyLog", s.TransparencyLog, v1alpha1.TransparencyLogRequired, v1alpha1.TransparencyLogIgnored) == 1 {
-		spec.LogIgnored = true
-		c.Weaker(path+".transparencyLog", "Ignored accepts signatures that no transparency log has seen: use of a stolen key leaves no trace")
-	}
-	if s.Key == nil {
-		return nil
-	}
-	material, found := c.publicKey(path+".key", s.Key)
-	choice(c, path+".key.hash", s.Key.Hash, v1alpha1.HashSHA256, v1alpha1.HashSHA384, v1alpha1.HashSHA512)
-	if !ready || !found {
-		return nil
-	}
-	spec.PEM, spec.Hash = material.content, string(s.Key.Hash)
-	made, err := c.signers.Key(spec)
-	if err != nil {
-		c.Refused(err, map[string]string{
-			dialect.FieldKey: material.path, dialect.FieldHash: path + ".key.hash",
-			dialect.FieldTransparencyLog: path + ".transparencyLog", dialect.FieldSignedReference: path + ".signedReference",
-		}, path+".key")
-		return nil
-	}
-	return made
-}
-
-func (c *compiler) signedReference(path, s string) string {
-	switch s {
-	case "", v1alpha1.SignedReferenceAny:
-		c.Note(path, "Any accepts a signature whichever reference it was made for, so one from another repository with the same image counts")
-		return v1alpha1.SignedReferenceAny
-	case v1alpha1.SignedReferenceMatchRepository:
-		return s
-	}
-	_, err := c.options.Parser.Parse(s)
-	words := []string{v1alpha1.SignedReferenceAny, v1alpha1.SignedReferenceMatchRepository}
-	switch {
-	case err != nil || spelling.Nearest(s, words) != "":
-		c.Near(path, s, words, "expected %s or a repository, got %q", strings.Join(words, ", "), dialect.Clip(s))
-	case strings.ContainsAny(s[strings.LastIndexByte(s, '/')+1:], ":@"):
-		c.Errorf(path, "expected a repository without tag and digest, got %q", dialect.Clip(s))
-	}
-	return s
 }

@@ -42,15 +42,16 @@ func (r references) file(name string) ([]byte, error) {
 
 func (r references) names() []string { return slices.Sorted(maps.Keys(r.contents)) }
 
-// digestNow returns what the digest of an attempt would be now, if it were to
+// contentNow returns what the content of an attempt would be now, if it were to
 // refer to the same files.
-func digestNow(paths, referenced []string) imageref.Digest {
+func contentNow(paths, referenced []string, o Options) content {
+	revision := o.revision()
 	files, err := dialect.ReadFiles(paths)
 	r := newReferences()
 	for _, name := range referenced {
 		_, _ = r.file(name) // its error is part of the digest
 	}
-	return digestOf(files, err, r)
+	return content{digestOf(files, err, r), revision}
 }
 
 // digestOf hashes names and contents, and why a file could not be read: a file

@@ -10,6 +10,17 @@ import (
 type Options struct {
 	// Dialects read the documents; no two may read one kind.
 	Dialects []dialect.Dialect
+	// Revision changes whenever [Material] would answer otherwise than it did. It
+	// is asked before policies are read, and they are read again when it differs.
+	// Nil never changes.
+	Revision func() uint64
+}
+
+func (o Options) revision() uint64 {
+	if o.Revision == nil {
+		return 0
+	}
+	return o.Revision()
 }
 
 // Set is what paths held at one time. The zero Set is that of no paths. It is
@@ -52,10 +63,18 @@ type attempt struct {
 	set        Set
 	err        error
 	references []string
-	digest     imageref.Digest
+	content    content
+}
+
+// content is what a set is made from: files, and what [Material] knew. It is
+// comparable.
+type content struct {
+	digest   imageref.Digest
+	revision uint64
 }
 
 func load(paths []string, o Options) attempt {
+	revision := o.revision() // first: what changes meanwhile is noticed later
 	files, unreadable := dialect.ReadFiles(paths)
 	failed := dialect.ErrorsOf(unreadable, "")
 	var documents []dialect.Document
@@ -71,9 +90,9 @@ func load(paths []string, o Options) attempt {
 	if len(paths) > 0 && len(policies) == 0 && len(failed) == 0 {
 		failed = append(failed, &dialect.Error{File: paths[0], Message: "expected at least one policy among the documents, got none"})
 	}
-	done := attempt{err: failed.Err(), references: references.names(), digest: digestOf(files, unreadable, references)}
+	done := attempt{err: failed.Err(), references: references.names(), content: content{digestOf(files, unreadable, references), revision}}
 	if done.err == nil {
-		done.set = Set{Policies: policies, Objects: objects, Digest: done.digest}
+		done.set = Set{Policies: policies, Objects: objects, Digest: done.content.digest}
 	}
 	return done
 }

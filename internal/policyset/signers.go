@@ -1,11 +1,11 @@
 package policyset
 
 import (
-	"crypto"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/imageref"
@@ -18,9 +18,16 @@ import (
 // rather than a policy, gives them. The zero Signers is the strict one. It is
 // safe for concurrent use.
 type Signers struct {
-	// TrustedRoot holds the transparency logs and authorities. Without, a policy
-	// whose signer requires a log is refused (TRUST R25).
+	// TrustedRoot holds the transparency logs and authorities of signers that name
+	// no trusted root of their own. Without, a policy with such a signer that
+	// requires a log is refused (TRUST R25).
 	TrustedRoot *sigstore.TrustedRoot
+	// Material keeps what comes from afar: trusted roots of TUF mirrors, and keys
+	// of key management services. Without, a policy that names one is refused.
+	Material Material
+	// Now is the time at which a certificate must be valid where nothing proves
+	// when a signature was made; nil accepts no such signature.
+	Now func() time.Time
 	// Revocation tells about revoked Notation certificates; nil asks nobody.
 	Revocation notation.Revocation
 	// Plugins are those that the operator describes. A plugin that a policy names
@@ -31,70 +38,28 @@ type Signers struct {
 	PluginHost *notation.PluginHost
 	// Parser reads repositories under the operator's host aliases.
 	Parser imageref.Parser
+
+	roots *rootCache // nil: a trusted root is parsed for each signer
+}
+
+// Material knows what comes from afar, and waits for none of it. An error that
+// wraps an [*evidence.Problem] with reason TrustRootUnavailable or KeyUnavailable
+// says that nothing is known yet: the policy is loaded, and its signer undecided,
+// until another revision (see [Options]). Any other error says what is wrong with
+// what was asked for.
+type Material interface {
+	// TrustedRoot returns the trusted_root.json of a TUF repository.
+	TrustedRoot(dialect.TUFSpec) ([]byte, error)
+	// PublicKey returns the PEM of the public key that a URI names.
+	PublicKey(uri string) ([]byte, error)
 }
 
 var _ dialect.Signers = Signers{}
 
-// NewSigners returns Signers with a trusted root, which may be nil.
-func NewSigners(root *sigstore.TrustedRoot) Signers { return Signers{TrustedRoot: root} }
-
-// Key implements [dialect.Signers]. The verifier's errors name no field, so the
-// key is made in steps, each with one more of what the policy says: the step
-// that fails names it.
-func (s Signers) Key(spec dialect.KeySpec) (policy.Signer, error) {
-	hash, err := hashOf(spec.Hash)
-	if err != nil {
-		return nil, &dialect.SpecError{Field: dialect.FieldHash, Err: err}
-	}
-	reference, err := s.signedReference(spec.SignedReference)
-	if err != nil {
-		return nil, &dialect.SpecError{Field: dialect.FieldSignedReference, Err: err}
-	}
-	options := sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, SignedReference: reference, Annotations: spec.Annotations}}
-	if _, err := sigstore.NewKey(spec.PEM, options); err != nil {
-		return nil, &dialect.SpecError{Field: dialect.FieldKey, Err: err}
-	}
-	options.Hash = hash
-	if _, err := sigstore.NewKey(spec.PEM, options); err != nil {
-		return nil, &dialect.SpecError{Field: dialect.FieldHash, Err: err}
-	}
-	options.TrustedRoot = s.TrustedRoot
-	if !spec.LogIgnored {
-		options.TransparencyLog = sigstore.LogRequired
-	}
-	key, err := sigstore.NewKey(spec.PEM, options)
-	if err != nil {
-		return nil, &dialect.SpecError{Field: dialect.FieldTransparencyLog, Err: err}
-	}
-	return key, nil
-}
-
-func hashOf(name string) (crypto.Hash, error) {
-	switch name {
-	case "":
-		return 0, nil
-	case "sha256":
-		return crypto.SHA256, nil
-	case "sha384":
-		return crypto.SHA384, nil
-	case "sha512":
-		return crypto.SHA512, nil
-	}
-	return 0, fmt.Errorf("expected sha256, sha384 or sha512, got %.50q", name)
-}
-
-func (s Signers) signedReference(text string) (sigstore.SignedReference, error) {
-	switch text {
-	case "", "Any":
-		return sigstore.SignedReference{}, nil
-	case "MatchRepository":
-		return sigstore.MatchRepository(), nil
-	}
-	r, err := s.Parser.Parse(text)
-	if err != nil {
-		return sigstore.SignedReference{}, err
-	}
-	return sigstore.SignedFor(r.Repository()), nil
+// NewSigners returns Signers with a trusted root, which may be nil. They parse a
+// trusted root that several policies name once.
+func NewSigners(root *sigstore.TrustedRoot) Signers {
+	return Signers{TrustedRoot: root, roots: &rootCache{}}
 }
 
 // Notation implements [dialect.Signers], in steps as Key does.
@@ -162,14 +127,4 @@ func trustStores(specs []dialect.TrustStore) ([]notation.TrustStore, error) {
 		stores = append(stores, notation.TrustStore{Type: notation.StoreType(spec.Type), Certificates: certificates})
 	}
 	return stores, nil
-}
-
-// Keyless implements [dialect.Signers].
-func (s Signers) Keyless(dialect.KeylessSpec) (policy.Signer, error) {
-	return nil, errors.New("keyless signers are not supported yet")
-}
-
-// Certificate implements [dialect.Signers].
-func (s Signers) Certificate(dialect.CertificateSpec) (policy.Signer, error) {
-	return nil, errors.New("certificates are not supported yet")
 }

@@ -5,8 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/bonafide-dev/bonafide/imageref"
 )
 
 // Interval is how often a [Watcher] wants a tick. A change is to be in effect
@@ -22,15 +20,15 @@ const (
 	maxWaits = 3
 )
 
-// Watcher loads a set again whenever its content changes. Make one with
-// [NewWatcher].
+// Watcher loads a set again whenever its content changes, or what [Material]
+// knows does. Make one with [NewWatcher].
 type Watcher struct {
 	paths   []string
 	options Options
 
-	last    attempt         // whatever became of it
-	pending imageref.Digest // content that was seen and has yet to come to rest
-	waits   int             // ticks that it has been waited for
+	last    attempt // whatever became of it
+	pending content // that was seen and has yet to come to rest
+	waits   int     // ticks that it has been waited for
 }
 
 // NewWatcher loads a set, as [Load] does, and returns it with a Watcher of it.
@@ -78,14 +76,14 @@ func (w *Watcher) Run(ctx context.Context, ticks <-chan time.Time, changed func(
 
 // look loads the content if it has changed and come to rest.
 func (w *Watcher) look(changed func(Set, error)) {
-	now := digestNow(w.paths, w.last.references)
-	if now != w.last.digest && now != w.pending && w.waits < maxWaits {
+	now := contentNow(w.paths, w.last.references, w.options)
+	if now != w.last.content && now != w.pending && w.waits < maxWaits {
 		w.pending = now
 		w.waits++
 		return
 	}
-	w.pending, w.waits = imageref.Digest{}, 0
-	if now == w.last.digest {
+	w.pending, w.waits = content{}, 0
+	if now == w.last.content {
 		return
 	}
 	w.last = load(w.paths, w.options)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,7 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/dialect/native"
+	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/internal/policyset"
+	"github.com/bonafide-dev/bonafide/policy"
 )
 
 // change is a call of a Watcher.
@@ -30,7 +34,12 @@ type watched struct {
 
 func watch(t *testing.T, paths ...string) *watched {
 	t.Helper()
-	watcher, first, err := policyset.NewWatcher(paths, options())
+	return watchWith(t, options(), paths...)
+}
+
+func watchWith(t *testing.T, o policyset.Options, paths ...string) *watched {
+	t.Helper()
+	watcher, first, err := policyset.NewWatcher(paths, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,4 +213,69 @@ func TestWatcherOfNoPathsEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	watcher.Run(ctx, nil, func(policyset.Set, error) { t.Error("expected no change") })
+}
+
+// TestWatcherFollowsMaterial: what was not known when a policy was loaded makes
+// it another policy once it is.
+func TestWatcherFollowsMaterial(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder, map[string]string{"a.yaml": strings.Replace(policyText("a"), "file: release.pub", "kms: 'awskms:///x'", 1)})
+	keeper := &fakeKeeper{}
+	signers := policyset.NewSigners(nil)
+	signers.Material = keeper
+	w := watchWith(t, policyset.Options{Dialects: []dialect.Dialect{native.New(signers, native.Options{})}, Revision: keeper.Revision}, folder)
+	pending := func(s policyset.Set) bool {
+		_, is := policy.Signatures(s.Policies[0].Require)[0].Signer.(policy.Unavailable)
+		return is
+	}
+	if !pending(w.first) {
+		t.Error("expected a pending signer before the key is known")
+	}
+	w.quiet(t)
+	keeper.learn([]byte(publicKey))
+	if set := w.expect(t, "a"); pending(set) || set.Digest != w.first.Digest {
+		t.Error("expected a signer with the key, of the same files")
+	}
+	w.quiet(t)
+	keeper.learn([]byte("no key"))
+	if c := w.next(t); c.err == nil {
+		t.Error("R18: expected an error, and so the last that was good to stay")
+	}
+	keeper.learn(nil)
+	if !pending(w.expect(t, "a")) {
+		t.Error("expected a pending signer once the key is no longer known")
+	}
+}
+
+// fakeKeeper knows one key.
+type fakeKeeper struct {
+	mu       sync.Mutex
+	key      []byte
+	revision uint64
+}
+
+func (k *fakeKeeper) learn(key []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.key = key
+	k.revision++
+}
+
+func (k *fakeKeeper) Revision() uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.revision
+}
+
+func (k *fakeKeeper) PublicKey(string) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.key == nil {
+		return nil, notYet(evidence.KeyUnavailable)
+	}
+	return k.key, nil
+}
+
+func (*fakeKeeper) TrustedRoot(dialect.TUFSpec) ([]byte, error) {
+	return nil, notYet(evidence.TrustRootUnavailable)
 }
