@@ -37,25 +37,37 @@ func (b *bench) agree(ctx context.Context, image fixture.Image, k fixture.Check)
 	return nil
 }
 
-// cosignAllows lets cosign v2 and v3 look for simple signing, and v3 for
-// bundles.
+// cosignAllows lets cosign v2 and v3 look for what came before bundles, and v3
+// for bundles where there are any.
 func (b *bench) cosignAllows(ctx context.Context, image fixture.Image, k fixture.Check) (bool, error) {
-	key, err := filepath.Abs(filepath.Join(b.out, k.Signer.Key))
+	dir, err := filepath.Abs(b.out)
 	if err != nil {
 		return false, err
 	}
-	args := []string{"verify"}
-	if k.Attestation != "" {
-		args = []string{"verify-attestation", "--type", k.Attestation}
+	where := image
+	if k.Signer.Repository != "" {
+		if where.Reference, err = b.registry.Reference(k.Signer.Repository); err != nil {
+			return false, err
+		}
 	}
-	args = append(args, "--key", key, "--insecure-ignore-tlog=true", "--allow-http-registry")
-	for name, value := range k.Signer.Annotations {
-		args = append(args, "-a", name+"="+value)
+	bundles, err := b.registry.HasBundles(ctx, where)
+	if err != nil {
+		return false, err
 	}
-	// cosign verifies with SHA-256 unless told, whatever it signed with.
-	for _, way := range [][2]string{{"cosign2", "false"}, {"cosign3", "false"}, {"cosign3", "true"}} {
-		for _, hash := range []string{"sha256", "sha384", "sha512"} {
-			_, err := b.execute(ctx, way[0], slices.Concat(args, []string{"--new-bundle-format=" + way[1], "--signature-digest-algorithm", hash, image.Pinned().String()}))
+	ways, err := k.CosignWays(dir, bundles)
+	if err != nil {
+		return false, err
+	}
+	for _, way := range ways {
+		tools := []string{"cosign2", "cosign3"}
+		if bundles {
+			tools = tools[1:] // v2 looks at bundles under all flags, and not at their claims
+		}
+		for _, tool := range tools {
+			out, err := b.execute(ctx, tool, append(slices.Clone(way.Args), image.Pinned().String()), b.placed(k.Signer.Repository)...)
+			if b.verbose {
+				fmt.Printf("%s %q: %v\n%s\n", tool, way.Args, err, out)
+			}
 			if err == nil {
 				return true, nil
 			}
@@ -65,6 +77,14 @@ func (b *bench) cosignAllows(ctx context.Context, image fixture.Image, k fixture
 		}
 	}
 	return false, ctx.Err()
+}
+
+// placed is the environment that sends cosign to another repository.
+func (b *bench) placed(folder string) []string {
+	if folder == "" {
+		return nil
+	}
+	return []string{"COSIGN_REPOSITORY=" + b.registry.Host() + "/" + folder}
 }
 
 // failed reports whether a tool ran and said no.

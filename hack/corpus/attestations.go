@@ -86,10 +86,8 @@ func (c attestationCase) make(ctx context.Context, b *bench) (fixture.Image, []f
 	if err != nil {
 		return fixture.Image{}, nil, err
 	}
-	for name, content := range predicates {
-		if err := os.WriteFile(filepath.Join(b.scratch, name), []byte(content), 0o600); err != nil {
-			return fixture.Image{}, nil, err
-		}
+	if err := b.writePredicates(); err != nil {
+		return fixture.Image{}, nil, err
 	}
 	for _, s := range c.statements {
 		if err := b.run(ctx, c.tool, image, c.attest(s)...); err != nil {
@@ -106,6 +104,15 @@ func (c attestationCase) make(ctx context.Context, b *bench) (fixture.Image, []f
 		}
 	}
 	return image, c.checks(), nil
+}
+
+func (w *workshop) writePredicates() error {
+	for name, content := range predicates {
+		if err := os.WriteFile(filepath.Join(w.scratch, name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c attestationCase) attest(s statement) []string {
@@ -127,7 +134,7 @@ func (c attestationCase) checks() []fixture.Check {
 		}
 		checks = []fixture.Check{denied("builder", reason), denied("stranger", reason)}
 		if c.bundle {
-			checks[0].Foreign = "cosign verify takes any statement of the key for a signature"
+			checks[0].Foreign = anyStatement
 		}
 	}
 	of := func(check fixture.Check, kind string) fixture.Check {

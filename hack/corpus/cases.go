@@ -59,7 +59,7 @@ func cosignCases() []corpusCase {
 	for _, k := range kinds {
 		c := allowed(k)
 		if k == "ed25519" {
-			c.Foreign = "cosign signs with pre-hashed Ed25519 and verifies it as if it were not"
+			c.Foreign = preHashed
 		}
 		every = append(every, c)
 		sign2s, sign3s, bundles = append(sign2s, sign2(k)), append(sign3s, sign3(false, k)), append(bundles, sign3(true, k))
@@ -124,7 +124,7 @@ func attested(tool string, bundle bool) func(context.Context, *bench) (fixture.I
 		if bundle {
 			args = append(args, "--use-signing-config=false", "--new-bundle-format=true")
 			checks[0].Reason = "UnsupportedEvidence" // it is there, and is no signature
-			checks[0].Foreign = "cosign verify takes any statement of the key for a signature"
+			checks[0].Foreign = anyStatement
 			of, other := allowed("release"), denied("stranger", "SignerMismatch")
 			of.Attestation, other.Attestation = provenance, provenance
 			checks = append(checks, of, other)

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -29,37 +30,85 @@ func main() {
 func run() (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	cosign2 := flag.String("cosign2", "", "the cosign v2 binary")
-	cosign3 := flag.String("cosign3", "", "the cosign v3 binary")
+	var t tools
+	flag.StringVar(&t.cosign2, "cosign2", "", "the cosign v2 binary")
+	flag.StringVar(&t.cosign3, "cosign3", "", "the cosign v3 binary")
+	flag.StringVar(&t.timestamps, "timestamp-server", "", "the timestamp authority's binary")
+	flag.StringVar(&t.fulcio, "fulcio", "", "the certificate authority's binary")
+	flag.StringVar(&t.rekor, "rekor-server", "", "the binary of Rekor v2 with storage in files")
 	out := flag.String("out", "", "the corpus's folder; its cases are replaced")
+	group := flag.String("group", "", "makes the cases and signers of one group alone: keys, certificates or keyless")
+	only := flag.String("only", "", "of these, makes the cases alone whose names match the regular expression")
+	verbose := flag.Bool("v", false, "print what the tools answer to the checks")
 	flag.Parse()
-	if *cosign2 == "" || *cosign3 == "" || *out == "" {
-		return errors.New("expected -cosign2, -cosign3 and -out")
+	if slices.Contains([]string{t.cosign2, t.cosign3, t.timestamps, t.fulcio, t.rekor, *out}, "") {
+		return errors.New("expected -cosign2, -cosign3, -timestamp-server, -fulcio, -rekor-server and -out")
 	}
 	scratch, err := os.MkdirTemp("", "corpus")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	w := &workshop{cosign: map[string]string{"cosign2": *cosign2, "cosign3": *cosign3}, out: *out, scratch: scratch}
-	if err := w.makeSigners(ctx); err != nil {
+	w := &workshop{tools: t, out: *out, scratch: scratch, verbose: *verbose}
+	wanted, err := regexp.Compile(*only)
+	if err != nil {
 		return err
 	}
-	for _, c := range cases() {
-		if err := w.make(ctx, c); err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
+	defer func() { err = errors.Join(err, w.stop()) }()
+	var failures error
+	for _, g := range groups() {
+		if *group != "" && *group != g.name {
+			continue
 		}
-		fmt.Println(c.name)
+		if err := g.signers(w, ctx); err != nil {
+			return fmt.Errorf("signers of %s: %w", g.name, err)
+		}
+		for _, c := range g.cases() {
+			if !wanted.MatchString(c.name) {
+				continue
+			}
+			if err := w.make(ctx, c); err != nil {
+				failures = errors.Join(failures, fmt.Errorf("%s: %w", c.name, err))
+				continue
+			}
+			fmt.Println(c.name)
+		}
+		if err := w.stop(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return failures
+}
+
+// tools are the real programs.
+type tools struct{ cosign2, cosign3, timestamps, fulcio, rekor string }
+
+// group is a part of the corpus that has signers of its own.
+type group struct {
+	name    string
+	signers func(*workshop, context.Context) error
+	cases   func() []corpusCase
+}
+
+func groups() []group {
+	return []group{
+		{"keys", (*workshop).makeSigners, cases},
+		{"certificates", (*workshop).makeAuthorities, certificateCases},
+		{"keyless", (*workshop).startSigstore, keylessCases},
+	}
 }
 
 // workshop has the tools, and the signers that the cases share.
 type workshop struct {
-	cosign  map[string]string // "cosign2", "cosign3" → binary
-	out     string
-	scratch string // private keys live here, and go with it
-	leaves  map[string]fixture.Leaf
+	tools       tools
+	out         string
+	scratch     string // private keys live here, and go with it
+	leaves      map[string]fixture.Leaf
+	authorities map[string]fixture.Authority
+	stamps      string // the timestamp authority's URL
+	issuer      *issuer
+	services    []*service
+	verbose     bool // print what the tools answer
 }
 
 // keyKinds are the keys by file name.
@@ -71,13 +120,15 @@ var keyKinds = map[string]fixture.KeyKind{
 // bench is the place where one case is made.
 type bench struct {
 	*workshop
-	registry *fixture.Registry
-	made     []string
+	registry  *fixture.Registry
+	elsewhere string // see corpusCase
+	made      []string
 }
 
 type corpusCase struct {
 	name, description string
-	noReferrers       bool // the registry has no referrers API
+	noReferrers       bool   // the registry has no referrers API
+	elsewhere         string // the folder, and repository, that has the signatures
 	make              func(context.Context, *bench) (fixture.Image, []fixture.Check, error)
 }
 
@@ -87,15 +138,19 @@ func (w *workshop) make(ctx context.Context, c corpusCase) error {
 		return err
 	}
 	defer registry.Close()
-	b := &bench{workshop: w, registry: registry}
+	b := &bench{workshop: w, registry: registry, elsewhere: c.elsewhere}
 	image, checks, err := c.make(ctx, b)
 	if err != nil {
 		return err
 	}
+	var disagree error
 	for i, k := range checks {
 		if err := b.agree(ctx, image, k); err != nil {
-			return fmt.Errorf("check %d: %w", i, err)
+			disagree = errors.Join(disagree, fmt.Errorf("check %d: %w", i, err))
 		}
+	}
+	if disagree != nil {
+		return disagree
 	}
 	dir := filepath.Join(w.out, c.name)
 	if err := os.RemoveAll(dir); err != nil {
@@ -103,6 +158,11 @@ func (w *workshop) make(ctx context.Context, c corpusCase) error {
 	}
 	if err := registry.SaveLayout(ctx, image.Reference.Repository().Path(), dir); err != nil {
 		return err
+	}
+	if c.elsewhere != "" {
+		if err := registry.SaveLayout(ctx, c.elsewhere, filepath.Join(dir, c.elsewhere), image); err != nil {
+			return err
+		}
 	}
 	return fixture.Case{
 		Dir: dir, Name: c.name, Description: c.description, Made: b.made, Tag: image.Reference.Tag(), Digest: image.Digest.String(),
@@ -112,18 +172,34 @@ func (w *workshop) make(ctx context.Context, c corpusCase) error {
 
 // run runs a cosign with the image last, and notes the command.
 func (b *bench) run(ctx context.Context, tool string, image fixture.Image, args ...string) error {
-	b.made = append(b.made, tool+" "+strings.Join(args, " ")+" $IMAGE")
-	out, err := b.execute(ctx, tool, append(slices.Clone(args), image.Pinned().String()))
+	place := ""
+	if b.elsewhere != "" {
+		place = "COSIGN_REPOSITORY=" + b.elsewhere + " "
+	}
+	b.made = append(b.made, place+b.named(tool+" "+strings.Join(args, " ")+" $IMAGE"))
+	out, err := b.execute(ctx, tool, append(slices.Clone(args), image.Pinned().String()), b.placed(b.elsewhere)...)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w\n%s", tool, strings.Join(args, " "), err, out)
 	}
 	return nil
 }
 
-func (w *workshop) execute(ctx context.Context, tool string, args []string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, w.cosign[tool], args...) //nolint:gosec // the tools are the operator's own
+// named puts names in place of what only this run knows.
+func (b *bench) named(command string) string {
+	for _, s := range b.services {
+		command = strings.ReplaceAll(command, s.url, "$"+strings.ToUpper(s.name))
+	}
+	return token.ReplaceAllString(command, "--identity-token $$TOKEN")
+}
+
+var token = regexp.MustCompile(`--identity-token \S+`)
+
+func (w *workshop) execute(ctx context.Context, tool string, args []string, env ...string) ([]byte, error) {
+	binary := map[string]string{"cosign2": w.tools.cosign2, "cosign3": w.tools.cosign3}[tool]
+	cmd := exec.CommandContext(ctx, binary, args...) //nolint:gosec // the tools are the operator's own
 	cmd.Dir = w.scratch
-	cmd.Env = append(os.Environ(), "COSIGN_PASSWORD=", "HOME="+w.scratch)
+	cmd.Env = append(os.Environ(), "COSIGN_PASSWORD=", "COSIGN_EXPERIMENTAL=1", "HOME="+w.scratch, "TUF_ROOT="+w.scratch)
+	cmd.Env = append(cmd.Env, env...)
 	return cmd.CombinedOutput()
 }
 

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,11 +15,7 @@ import (
 // the corpus.
 func (w *workshop) makeSigners(ctx context.Context) error {
 	for _, sub := range []string{"keys", "trust"} {
-		dir := filepath.Join(w.out, sub)
-		if err := os.RemoveAll(dir); err != nil {
-			return err
-		}
-		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // test data is for everyone
+		if err := w.folder(sub); err != nil {
 			return err
 		}
 	}
@@ -53,22 +47,23 @@ func (w *workshop) makeKey(ctx context.Context, name string, kind fixture.KeyKin
 	if err != nil {
 		return err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key.Signer)
-	if err != nil {
-		return err
-	}
-	plain := filepath.Join(w.scratch, name+".pem")
-	if err := os.WriteFile(plain, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
-		return err
-	}
-	if out, err := w.execute(ctx, "cosign3", []string{"import-key-pair", "--key", plain, "--output-key-prefix", name, "-y"}); err != nil {
-		return fmt.Errorf("import: %w\n%s", err, out)
-	}
-	public, err := os.ReadFile(filepath.Join(w.scratch, name+".pub"))
+	public, err := w.importKey(ctx, name, key)
 	if err != nil {
 		return err
 	}
 	return w.public("keys", name+".pub", public)
+}
+
+// importKey makes a key cosign's own, as NAME.key, and returns its public half
+// as cosign writes it.
+func (w *workshop) importKey(ctx context.Context, name string, key fixture.Key) ([]byte, error) {
+	if err := w.private(name+".pem", key); err != nil {
+		return nil, err
+	}
+	if out, err := w.execute(ctx, "cosign3", []string{"import-key-pair", "--key", name + ".pem", "--output-key-prefix", name, "-y"}); err != nil {
+		return nil, fmt.Errorf("import: %w\n%s", err, out)
+	}
+	return os.ReadFile(filepath.Join(w.scratch, name+".pub"))
 }
 
 func (w *workshop) public(sub, name string, content []byte) error {

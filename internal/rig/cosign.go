@@ -14,7 +14,8 @@ import (
 // A Cosign is the cosign command in a folder of its own, which is also its home
 // folder, so that it finds neither credentials nor caches.
 type Cosign struct {
-	Folder string
+	Folder      string
+	Environment []string // of the command, beside the test's own
 
 	executable string
 }
@@ -35,6 +36,7 @@ func (c *Cosign) Run(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, c.executable, args...) // #nosec G204 -- the executable is one that this package built
 	cmd.Dir = c.Folder
 	cmd.Env = append(os.Environ(), "HOME="+c.Folder, "COSIGN_PASSWORD=", "TUF_ROOT="+c.Folder)
+	cmd.Env = append(cmd.Env, c.Environment...)
 	return cmd.CombinedOutput()
 }
 

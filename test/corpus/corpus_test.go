@@ -13,20 +13,45 @@ import (
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/internal/fixture"
-	"github.com/bonafide-dev/bonafide/notation"
 	"github.com/bonafide-dev/bonafide/policy"
 	"github.com/bonafide-dev/bonafide/registry"
-	"github.com/bonafide-dev/bonafide/sigstore"
 	"github.com/bonafide-dev/bonafide/workload"
 )
 
 const folder = "../../testdata/corpus"
 
-// layouts is a source for one layout.
-type layouts struct{ *registry.Layout }
+// layouts are a case's repositories: the image's, and the one that has its
+// signatures if that is another.
+type layouts struct{ image, signatures *registry.Layout }
 
-func (l layouts) Source(context.Context, evidence.Puller, imageref.Repository) (evidence.Source, string, error) {
-	return l.Layout, "", nil
+func (l layouts) Source(_ context.Context, _ evidence.Puller, repository imageref.Repository) (evidence.Source, string, error) {
+	if l.signatures != nil && repository == l.signatures.Repository() {
+		return l.signatures, "", nil
+	}
+	return l.image, "", nil
+}
+
+// elsewhere is what the repository with the signatures is called.
+const elsewhere = "signatures.layout/"
+
+// open opens the layouts of a case that a check asks about.
+func open(t *testing.T, c fixture.Case, check fixture.Check) layouts {
+	t.Helper()
+	var l layouts
+	var err error
+	if l.image, err = registry.OpenLayout(c.Dir, imageref.Repository{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.image.Close() })
+	if check.Signer.Repository == "" {
+		return l
+	}
+	repository := place(t, check.Signer).Repository
+	if l.signatures, err = registry.OpenLayout(filepath.Join(c.Dir, check.Signer.Repository), repository); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.signatures.Close() })
+	return l
 }
 
 func read(t *testing.T, name string) []byte {
@@ -38,31 +63,6 @@ func read(t *testing.T, name string) []byte {
 	return raw
 }
 
-// signer makes who must have signed.
-func signer(t *testing.T, s fixture.CaseSigner) policy.Signer {
-	t.Helper()
-	if s.Key != "" {
-		key, err := sigstore.NewKey(read(t, s.Key), sigstore.KeyOptions{Options: sigstore.Options{TransparencyLog: sigstore.LogIgnored, Annotations: s.Annotations}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return key
-	}
-	certificates, err := notation.ParseCertificates(read(t, s.Store))
-	if err != nil {
-		t.Fatal(err)
-	}
-	identities := []string{"*"}
-	if s.Identity != "" {
-		identities = []string{s.Identity}
-	}
-	n, err := notation.New(notation.Options{TrustStores: []notation.TrustStore{{Type: "ca", Name: "corpus", Certificates: certificates}}, TrustedIdentities: identities})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 func TestCorpus(t *testing.T) {
 	cases, err := fixture.ReadCorpus(folder)
 	if err != nil {
@@ -71,14 +71,9 @@ func TestCorpus(t *testing.T) {
 	checked := 0
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
-			layout, err := registry.OpenLayout(c.Dir, imageref.Repository{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = layout.Close() })
 			for i, check := range c.Checks {
 				checked++
-				d := decide(t, layout, c, check, asked(t, check))
+				d := decide(t, open(t, c, check), c, check, asked(t, check))
 				if got := d.Outcome.String(); got != check.Outcome {
 					t.Errorf("check %d by %+v: want %s, got %s: %+v", i, check.Signer, check.Outcome, got, problems(d))
 					continue
@@ -121,15 +116,10 @@ func TestStatementsThatDisagree(t *testing.T) {
 			continue
 		}
 		checked++
-		layout, err := registry.OpenLayout(c.Dir, imageref.Repository{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = layout.Close() })
 		for quantifier, want := range map[policy.Quantifier]policy.Outcome{policy.Any: policy.Allowed, policy.Every: policy.Denied} {
 			by := policy.Signature{Signer: signer(t, fixture.CaseSigner{Key: "keys/builder.pub"})}
 			claim := policy.Claim{Type: "https://slsa.dev/provenance/v0.2", Signers: []policy.Signature{by}, Quantifier: quantifier, Conditions: []policy.Condition{condition}}
-			if d := decide(t, layout, c, fixture.Check{}, policy.Attestation{Claim: claim}); d.Outcome != want {
+			if d := decide(t, open(t, c, fixture.Check{}), c, fixture.Check{}, policy.Attestation{Claim: claim}); d.Outcome != want {
 				t.Errorf("%s, %s: want %s, got %s: %+v", c.Name, quantifier, want, d.Outcome, problems(d))
 			}
 		}
@@ -139,9 +129,9 @@ func TestStatementsThatDisagree(t *testing.T) {
 	}
 }
 
-func decide(t *testing.T, layout *registry.Layout, c fixture.Case, check fixture.Check, require policy.Requirement) engine.ImageDecision {
+func decide(t *testing.T, source layouts, c fixture.Case, check fixture.Check, require policy.Requirement) engine.ImageDecision {
 	t.Helper()
-	e, err := engine.New(layouts{layout}, engine.Options{Now: time.Now})
+	e, err := engine.New(source, engine.Options{Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +146,7 @@ func decide(t *testing.T, layout *registry.Layout, c fixture.Case, check fixture
 	if check.Digest != "" {
 		digest = check.Digest
 	}
-	ref := layout.Repository().String() + "@" + digest
+	ref := source.image.Repository().String() + "@" + digest
 	return e.Decide(t.Context(), engine.Request{Images: []workload.Image{{Ref: ref}}}).Images[0]
 }
 
