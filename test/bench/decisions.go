@@ -16,7 +16,7 @@ const rounds = 7
 // decisions measures one decision of each kind, cold and warm.
 func decisions(ctx context.Context) error {
 	fmt.Printf("one decision; the registry answers each request after %s\n", latency)
-	fmt.Printf("%-18s %14s %10s %12s %14s %12s\n", "", "cold requests", "in steps", "cold ms", "warm requests", "warm ms")
+	fmt.Printf("%-24s %14s %10s %12s %14s %12s\n", "", "cold requests", "in steps", "cold ms", "warm requests", "warm ms")
 	for _, kind := range kinds {
 		w, err := newWorld(fixture.Options{Referrers: true, Latency: latency})
 		if err != nil {
@@ -56,7 +56,7 @@ func decisions(ctx context.Context) error {
 			again = len(w.registry.Requests())
 		}
 		w.registry.Close()
-		fmt.Printf("%-18s %14d %10d %12s %14d %12s\n", kind, requests, steps, ms(median(cold)), again, ms(median(warm)))
+		fmt.Printf("%-24s %14d %10d %12s %14d %12s\n", kind, requests, steps, ms(median(cold)), again, ms(median(warm)))
 	}
 	return nil
 }

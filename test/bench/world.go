@@ -23,6 +23,7 @@ type world struct {
 	registry *fixture.Registry
 	key      fixture.Key
 	leaf     fixture.Leaf
+	workflow workflow
 	policy   string
 }
 
@@ -31,7 +32,7 @@ func newWorld(o fixture.Options) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{registry: r}
+	w := &world{registry: r, workflow: newWorkflow()}
 	if w.key, err = fixture.NewKey(fixture.P256); err != nil {
 		return nil, err
 	}
@@ -48,6 +49,7 @@ kind: ClusterVerificationPolicy
 metadata: {name: release}
 spec:
   images: ["%[1]s/**"]
+  exclude: ["%[1]s/keyless/**"]
   signers:
   - name: release
     sigstore: {key: {pem: %[2]q}, transparencyLog: Ignored}
@@ -99,18 +101,20 @@ spec:
   trustPolicyName: tp
   trustPolicies:
   - {name: all, registryScopes: ["*"], signatureVerification: {level: strict}, trustStores: ["ca:corp"], trustedIdentities: ["*"]}
-`, r.Host(), w.key.PublicPEM, authority.PEM())
+`, r.Host(), w.key.PublicPEM, authority.PEM()) + w.workflow.policy(r.Host())
 	return w, nil
 }
 
 // kinds are the ways an image can be signed, and the reference it is asked by.
-var kinds = []string{"cosign by tag", "cosign by digest", "bundle", "notation", "unsigned", "two statements", "signed SBOM"}
+var kinds = []string{"cosign by tag", "cosign by digest", "bundle", "keyless", "notation", "unsigned", "signature, 2 statements", "signed SBOM"}
 
 // repository is where images of a kind are: it chooses the policies.
 func repository(kind string) string {
 	switch kind {
-	case "two statements":
+	case "signature, 2 statements":
 		return "stated/app"
+	case "keyless":
+		return "keyless/app"
 	case "signed SBOM":
 		return "attached/app"
 	}
@@ -128,9 +132,11 @@ func (w *world) image(ctx context.Context, kind, name string) (string, error) {
 		_, err = w.registry.SignCosign(ctx, image, w.key, fixture.CosignOptions{})
 	case kind == "bundle":
 		_, err = w.registry.SignBundle(ctx, image, w.key, fixture.BundleOptions{})
+	case kind == "keyless":
+		err = w.workflow.sign(ctx, w.registry, image)
 	case kind == "notation":
 		_, err = w.registry.SignNotation(ctx, image, w.leaf, fixture.NotationOptions{})
-	case kind == "two statements": // beside a signature
+	case kind == "signature, 2 statements": // beside a signature
 		err = w.state(ctx, image)
 	case kind == "signed SBOM":
 		err = w.attach(ctx, image)
