@@ -82,7 +82,10 @@ func (e *entry) answer(now time.Time) answer {
 
 // problem says why nothing is known.
 func (e *entry) problem() *evidence.Problem {
-	p := &evidence.Problem{Reason: e.source.reason(), Path: e.source.name(), Expected: "an answer", Got: "none yet", Err: e.failed}
+	p := &evidence.Problem{Reason: e.source.reason(), Path: e.source.name(), Expected: "a trusted root from there", Got: "none yet", Err: e.failed}
+	if p.Reason == evidence.KeyUnavailable {
+		p.Expected = "a public key from there"
+	}
 	if e.known.content != nil {
 		p.Got = "none since " + e.known.checked.UTC().Format(time.RFC3339) + ", which is too long ago"
 	}
