@@ -10,12 +10,12 @@ import (
 type stated struct {
 	path, where string
 	*attestation
-	keyed bool // the entry has a key, whose signers follow
-	keys  []policy.Signature
+	byEntry bool // the entry itself names signers, as of old, which follow
+	signers []policy.Signature
 }
 
 // attestation returns the requirement of an attestation: signed by the
-// attestors as their sets say, and by the entry's key, where every statement of
+// attestors as their sets say, and by the entry's own signers, where every statement of
 // the type that one of them signed must meet the conditions.
 func (s *signing) attestation(a stated) policy.Requirement {
 	path, where := a.path, a.where
@@ -49,11 +49,11 @@ func (s *signing) attestation(a stated) policy.Requirement {
 			Type: predicateType, Signers: []policy.Signature{signer}, Quantifier: policy.Every, Conditions: conditions, Where: signer.Where,
 		}}
 	}
-	if len(a.Attestors) == 0 && !a.keyed {
+	if len(a.Attestors) == 0 && !a.byEntry {
 		s.Missing(path+".attestors", "expected attestors, got none: nobody would have signed the statements")
 	}
 	all := own.sets(path+".attestors", where+".attestors", a.Attestors, wrap)
-	all = append(all, own.numbered(dialect.At(where+".attestors", len(a.Attestors)), a.keys, wrap)...)
+	all = append(all, own.numbered(dialect.At(where+".attestors", len(a.Attestors)), a.signers, wrap)...)
 	s.left = own.left
 	if len(all) == 1 {
 		return all[0]

@@ -1,9 +1,7 @@
 package kyverno
 
 import (
-	"bytes"
-	"encoding/base64"
-	"strings"
+	"slices"
 
 	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/policy"
@@ -18,8 +16,9 @@ const (
 // signing makes requirements of an entry's attestors.
 type signing struct {
 	*compiler
-	variables variables
-	kind      int
+	variables  variables
+	kind       int
+	repository repository // of the entry
 	// annotations are asked for where an attestor names none of its own.
 	annotations map[string]string
 	// statements says that it is attestations that are signed.
@@ -108,7 +107,7 @@ func (s *signing) numbered(where string, signers []policy.Signature, wrap leaf) 
 
 func (s *signing) exactlyOneAttestor(path string, e *attestor) bool {
 	return s.ExactlyOne(path, dialect.Given("keys", e.Keys != nil), dialect.Given("certificates", e.Certificates != nil),
-		dialect.Given("keyless", e.Keyless.set), dialect.Given("attestor", e.Attestor != nil))
+		dialect.Given("keyless", e.Keyless != nil), dialect.Given("attestor", e.Attestor != nil))
 }
 
 // entry returns an attestor's signers. Where is the end of their place.
@@ -116,47 +115,58 @@ func (s *signing) entry(path string, e *attestor) []policy.Signature {
 	if !s.exactlyOneAttestor(path, e) {
 		return nil
 	}
-	annotations := s.annotations
+	of := signers{path: path, attestor: e, annotations: s.annotations, repository: s.repository}
 	if len(e.Annotations) > 0 {
-		annotations = e.Annotations
+		of.annotations = e.Annotations
 	}
-	if len(annotations) > 0 && (s.statements || s.kind != cosignType) {
+	if e.Repository != "" {
+		of.repository = s.place(path+".repository", e.Repository)
+	}
+	if len(of.annotations) > 0 && (s.statements || s.kind != cosignType) {
 		s.refuse(path+".annotations", "only cosign signatures of images carry annotations")
 		return nil
 	}
-	switch {
-	case e.Keys != nil && s.kind == notaryType:
-		s.Errorf(path+".keys", "expected certificates for type Notary, got keys")
-	case e.Keys != nil:
-		return s.keys(path, e, annotations)
-	case e.Certificates != nil && s.kind == notaryType:
-		return s.notary(path+".certificates", e.Certificates)
-	case e.Certificates != nil:
-		s.refuse(path+".certificates", "signatures by certificates are not supported yet")
+	if e.Keys == nil {
+		s.onlyKeys(path, e)
 	}
-	return nil // keyless is refused already
+	switch {
+	case s.kind == notaryType:
+		return s.notary(of)
+	case e.Keys != nil:
+		return s.keys(of)
+	case e.Certificates != nil:
+		return s.certificate(of)
+	}
+	return s.keyless(of, path+".keyless", e.Keyless)
+}
+
+// onlyKeys notes what is about keys alone. sha256 is what the CRD writes where
+// nobody says more.
+func (s *signing) onlyKeys(path string, e *attestor) {
+	if e.SignatureAlgorithm != "" && e.SignatureAlgorithm != defaultHash {
+		s.Note(path+".signatureAlgorithm", "certificates bring their own: only a key's can be chosen")
+	}
 }
 
 // notary returns the signer of type Notary: certificates that any identity may
 // use, at level strict.
-func (s *signing) notary(path string, certs *certificates) []policy.Signature {
-	var stored []byte
-	for _, f := range []struct{ name, text string }{{"cert", certs.Cert}, {"certChain", certs.CertChain}} {
-		text, ok := s.text(path+"."+f.name, f.text, s.variables)
-		if !ok {
-			return nil
-		}
-		raw := []byte(text)
-		if decoded, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text)); err == nil {
-			raw = decoded
-		}
-		if len(raw) > maxMaterialBytes {
-			s.Errorf(path+"."+f.name, "expected at most %d bytes, got %d", maxMaterialBytes, len(raw))
-			return nil
-		}
-		stored = append(stored, trimLines(raw)...)
+func (s *signing) notary(of signers) []policy.Signature {
+	path := of.path + ".certificates"
+	switch {
+	case of.Keys != nil:
+		s.Errorf(of.path+".keys", "expected certificates for type Notary, got keys")
+		return nil
+	case of.Keyless != nil:
+		s.Errorf(of.path+".keyless", "expected certificates for type Notary, got keyless")
+		return nil
 	}
-	if len(bytes.TrimSpace(stored)) == 0 {
+	cert, ok := s.material(path+".cert", of.Certificates.Cert)
+	chain, alsoOK := s.material(path+".certChain", of.Certificates.CertChain)
+	if !ok || !alsoOK {
+		return nil
+	}
+	stored := slices.Concat(cert, chain)
+	if len(stored) == 0 {
 		s.Missing(path, "expected cert or certChain, got neither")
 		return nil
 	}

@@ -127,15 +127,15 @@ type entry struct {
 	UseCache                 *bool             `json:"useCache"`
 	ImageRegistryCredentials *credentials      `json:"imageRegistryCredentials"`
 	Validate                 refused           `json:"validate"`
-	Repository               refused           `json:"repository"`
+	Repository               string            `json:"repository"`
 	CosignOCI11              ignored           `json:"cosignOCI11"`
 	Image                    string            `json:"image"`
 	Key                      string            `json:"key"`
 	Annotations              map[string]string `json:"annotations"`
-	Issuer                   refused           `json:"issuer"`
-	Subject                  refused           `json:"subject"`
-	Roots                    refused           `json:"roots"`
-	AdditionalExtensions     refused           `json:"additionalExtensions"`
+	Issuer                   string            `json:"issuer"`
+	Subject                  string            `json:"subject"`
+	Roots                    string            `json:"roots"`
+	AdditionalExtensions     map[string]string `json:"additionalExtensions"`
 }
 
 type credentials struct {
@@ -153,17 +153,17 @@ type attestorSet struct {
 type attestor struct {
 	Keys               *keys             `json:"keys"`
 	Certificates       *certificates     `json:"certificates"`
-	Keyless            refused           `json:"keyless"`
+	Keyless            *keyless          `json:"keyless"`
 	Attestor           *attestorSet      `json:"attestor"`
 	Annotations        map[string]string `json:"annotations"`
 	SignatureAlgorithm string            `json:"signatureAlgorithm"`
-	Repository         refused           `json:"repository"`
+	Repository         string            `json:"repository"`
 }
 
 type keys struct {
 	PublicKeys         string     `json:"publicKeys"`
 	Secret             *secretRef `json:"secret"`
-	KMS                refused    `json:"kms"`
+	KMS                string     `json:"kms"`
 	SignatureAlgorithm string     `json:"signatureAlgorithm"`
 	Rekor              *rekor     `json:"rekor"`
 	CTLog              *ctlog     `json:"ctlog"`
@@ -181,16 +181,27 @@ type rekor struct {
 }
 
 type ctlog struct {
-	IgnoreSCT    ignored `json:"ignoreSCT"`
-	PubKey       ignored `json:"pubkey"`
-	TSACertChain refused `json:"tsaCertChain"`
+	IgnoreSCT    bool   `json:"ignoreSCT"`
+	PubKey       string `json:"pubkey"`
+	TSACertChain string `json:"tsaCertChain"`
 }
 
 type certificates struct {
-	Cert      string  `json:"cert"`
-	CertChain string  `json:"certChain"`
-	Rekor     ignored `json:"rekor"`
-	CTLog     ignored `json:"ctlog"`
+	Cert      string `json:"cert"`
+	CertChain string `json:"certChain"`
+	Rekor     *rekor `json:"rekor"`
+	CTLog     *ctlog `json:"ctlog"`
+}
+
+type keyless struct {
+	Issuer               string            `json:"issuer"`
+	IssuerRegExp         string            `json:"issuerRegExp"`
+	Subject              string            `json:"subject"`
+	SubjectRegExp        string            `json:"subjectRegExp"`
+	Roots                string            `json:"roots"`
+	Rekor                *rekor            `json:"rekor"`
+	CTLog                *ctlog            `json:"ctlog"`
+	AdditionalExtensions map[string]string `json:"additionalExtensions"`
 }
 
 type attestation struct {

@@ -37,6 +37,8 @@ func (c *compiler) version(path string, e *entry) {
 	}
 	for _, f := range []dialect.Field{
 		dialect.Given("image", e.Image != ""), dialect.Given("key", e.Key != ""), dialect.Given("annotations", e.Annotations != nil),
+		dialect.Given("issuer", e.Issuer != ""), dialect.Given("subject", e.Subject != ""), dialect.Given("roots", e.Roots != ""),
+		dialect.Given("additionalExtensions", e.AdditionalExtensions != nil),
 	} {
 		if f.Set {
 			c.Errorf(path+"."+f.Name, "unknown field in %s: it is one of %sv1", dialect.Clip(c.Document.APIVersion), group)
@@ -124,21 +126,22 @@ func (c *compiler) require(path string, e *entry, v variables) policy.Requiremen
 		c.refuse(path+".annotations", "only cosign signatures of images carry annotations")
 	}
 	s := signing{compiler: c, variables: v, kind: kind, annotations: e.Annotations, left: maxLeaves}
-	// A key beside attestations signs those and not the image: an entry of Kyverno
-	// 1.5 was for the one or the other.
+	s.repository = s.place(path+".repository", e.Repository)
+	// A key or an issuer beside attestations signs those and not the image: an
+	// entry of Kyverno 1.5 was for the one or the other.
 	all := s.sets(path+".attestors", ".attestors", e.Attestors, policyOfSignature)
-	keys := s.legacyKey(path+".key", e.Key)
+	old := s.legacy(path, e)
 	if len(e.Attestations) == 0 {
-		all = append(all, s.numbered(dialect.At(".attestors", len(e.Attestors)), keys, policyOfSignature)...)
+		all = append(all, s.numbered(dialect.At(".attestors", len(e.Attestors)), old, policyOfSignature)...)
 	}
 	for i := range e.Attestations {
-		stated := stated{path: dialect.At(path+".attestations", i), where: dialect.At(".attestations", i), attestation: &e.Attestations[i], keyed: e.Key != "", keys: keys}
+		stated := stated{path: dialect.At(path+".attestations", i), where: dialect.At(".attestations", i), attestation: &e.Attestations[i], byEntry: e.legacy(), signers: old}
 		all = append(all, s.attestation(stated))
 	}
 	if s.left < 0 {
-		c.Errorf(path, "expected at most %d keys, got more", maxLeaves)
+		c.Errorf(path, "expected at most %d signers, got more", maxLeaves)
 	}
-	if len(e.Attestors) == 0 && len(e.Attestations) == 0 && e.Key == "" && !e.Issuer.set {
+	if len(e.Attestors) == 0 && len(e.Attestations) == 0 && !e.legacy() {
 		c.Missing(path+".attestors", "expected attestors, attestations or a key, got none: the entry would require nothing")
 	}
 	return policy.All{Of: all}

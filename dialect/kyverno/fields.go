@@ -56,7 +56,7 @@ func policySections() []section {
 		{reflect.TypeFor[policyDocument](), "ClusterPolicy, Policy", []Field{
 			{Name: "apiVersion", Treatment: Honoured, Text: "kyverno.io/v1 and kyverno.io/v2beta1"},
 			{Name: "kind", Treatment: Honoured, Text: "ClusterPolicy; Policy, which reads only Secrets and ConfigMaps of its own namespace"},
-			{Name: "metadata", Treatment: Honoured, Text: "the annotations " + annotationAutogen + " and " + annotationOptOut + "; the others, and the other fields of Kubernetes' own, have no effect"},
+			{Name: "metadata", Treatment: Honoured, Text: "the annotations " + annotationAutogen + ", " + annotationOptOut + " and " + annotationAnySubject + "; the others, and the other fields of Kubernetes' own, have no effect"},
 			{Name: "spec", Treatment: Honoured},
 			{Name: "status", Treatment: NoEffect, Text: "Kyverno writes it"},
 		}},
@@ -169,15 +169,15 @@ func entrySections() []section {
 			{Name: "useCache", Treatment: Note, Text: "false changes nothing: what was proven is remembered by digest and key"},
 			{Name: "imageRegistryCredentials", Treatment: Honoured},
 			{Name: "validate", Treatment: Refused, Text: "conditions over several attestations are not supported: write them as the conditions of each"},
-			{Name: "repository", Treatment: Refused, Text: "signatures are looked for beside the image"},
+			{Name: "repository", Treatment: Honoured, Text: "where an attestor has none of its own; refused for type Notary, and in a Policy"},
 			{Name: "cosignOCI11", Treatment: NoEffect, Text: "signatures are found by tags and as referrers, whatever it says"},
 			{Name: "image", Treatment: Honoured, Text: "as one more of imageReferences"},
 			{Name: "key", Treatment: Honoured, Text: "no log is asked for, which is a weakening; with attestations it signs those and not the image"},
 			{Name: "annotations", Treatment: Honoured, Text: "where an attestor has none of its own; refused beside attestations"},
-			{Name: "issuer", Treatment: Refused, Text: "keyless signatures are not supported yet"},
-			{Name: "subject", Treatment: Refused, Text: "keyless signatures are not supported yet"},
-			{Name: "roots", Treatment: Refused, Text: "keyless signatures are not supported yet"},
-			{Name: "additionalExtensions", Treatment: Refused, Text: "keyless signatures are not supported yet"},
+			{Name: "issuer", Treatment: Honoured, Text: "with subject, as an attestor's keyless; with attestations it signs those and not the image; refused beside key"},
+			{Name: "subject", Treatment: Honoured, Text: "needed beside issuer"},
+			{Name: "roots", Treatment: Honoured, Text: "as keyless has it; needs issuer"},
+			{Name: "additionalExtensions", Treatment: Honoured, Text: "as keyless has them; needs issuer"},
 		}},
 		{reflect.TypeFor[credentials](), "imageRegistryCredentials", []Field{
 			{Name: "allowInsecureRegistry", Treatment: Note, Text: "effective only for hosts that the operator names with --insecure-registry"},
@@ -189,7 +189,7 @@ func entrySections() []section {
 			{Name: "name", Treatment: NoEffect, Text: "only validate refers to it"},
 			{Name: "type", Treatment: Honoured, Text: "the predicate type, exactly"},
 			{Name: "predicateType", Treatment: Honoured, Text: "as type"},
-			{Name: "attestors", Treatment: Honoured, Text: "needed, unless the entry has a key"},
+			{Name: "attestors", Treatment: Honoured, Text: "needed, unless the entry has a key or an issuer"},
 			{Name: "conditions", Treatment: Honoured, Text: "every statement of the type that the attestor signed must meet them"},
 		}},
 		{reflect.TypeFor[conditionBlock](), "conditions[]", []Field{
@@ -206,10 +206,6 @@ func entrySections() []section {
 }
 
 func attestorSections() []section {
-	const (
-		keyless = "keyless signatures are not supported yet"
-		noLog   = "certificates of type Notary have no log"
-	)
 	return []section{
 		{reflect.TypeFor[attestorSet](), "attestors[]", []Field{
 			{Name: "count", Treatment: Honoured, Text: "of distinct signers; none means all"},
@@ -217,40 +213,50 @@ func attestorSections() []section {
 		}},
 		{reflect.TypeFor[attestor](), "attestors[].entries[]", []Field{
 			{Name: "keys", Treatment: Honoured},
-			{Name: "certificates", Treatment: Honoured, Text: "for type Notary; else refused"},
-			{Name: "keyless", Treatment: Refused, Text: keyless},
+			{Name: "certificates", Treatment: Honoured},
+			{Name: "keyless", Treatment: Honoured, Text: "refused for type Notary"},
 			{Name: "attestor", Treatment: Honoured, Text: "at most 8 inside one another"},
 			{Name: "annotations", Treatment: Honoured, Text: "of signatures of type Cosign; else refused"},
-			{Name: "signatureAlgorithm", Treatment: Honoured, Text: "sha256, sha384, sha512"},
-			{Name: "repository", Treatment: Refused, Text: "signatures are looked for beside the image"},
+			{Name: "signatureAlgorithm", Treatment: Honoured, Text: "of keys: sha224, sha256, sha384, sha512; certificates bring their own, with a Note"},
+			{Name: "repository", Treatment: Honoured, Text: "before the entry's; refused for type Notary, and in a Policy"},
 		}},
 		{reflect.TypeFor[keys](), "keys", []Field{
-			{Name: "publicKeys", Treatment: Honoured, Text: "PEM, of which each block is an entry of its own, or k8s://namespace/name; files, URLs and key management services are refused"},
+			{Name: "publicKeys", Treatment: Honoured, Text: "PEM, of which each block is an entry of its own, k8s://namespace/name, or the URI of a key management service; files and other URLs are refused"},
 			{Name: "secret", Treatment: Honoured, Text: "its entry " + keyEntry},
-			{Name: "kms", Treatment: Refused, Text: "key management services are not supported yet"},
+			{Name: "kms", Treatment: Honoured, Text: "awskms://, azurekms://, gcpkms:// or hashivault://; refused in a Policy"},
 			{Name: "signatureAlgorithm", Treatment: Honoured, Text: "before the attestor's"},
 			{Name: "rekor", Treatment: Honoured, Text: "without ignoreTlog a log entry is required"},
-			{Name: "ctlog", Treatment: Honoured, Text: "keys have no certificates to log"},
+			{Name: "ctlog", Treatment: Honoured},
 		}},
 		{reflect.TypeFor[secretRef](), "keys.secret", []Field{
 			{Name: "name", Treatment: Honoured},
 			{Name: "namespace", Treatment: Honoured},
 		}},
+		{reflect.TypeFor[certificates](), "certificates", []Field{
+			{Name: "cert", Treatment: Honoured, Text: "PEM, or PEM in base64: the certificate that must have signed. It must have been valid when a log or a timestamp says that the signature was made, or else now. For type Notary it is an authority as certChain is"},
+			{Name: "certChain", Treatment: Honoured, Text: "PEM, or PEM in base64: authorities, each before the one that issued it. Without cert every certificate that they vouch for counts, which is a weakening. With it ctlog.ignoreSCT: true is needed, but for type Notary"},
+			{Name: "rekor", Treatment: Honoured, Text: "without ignoreTlog a log entry is required; without effect for type Notary"},
+			{Name: "ctlog", Treatment: Honoured, Text: "without effect for type Notary"},
+		}},
+		{reflect.TypeFor[keyless](), "keyless", []Field{
+			{Name: "issuer", Treatment: Honoured, Text: "with wildcards, in type SigstoreBundle without; it or issuerRegExp is needed, and not both. One that means every issuer is refused without the annotation " + annotationAnySubject + ", and a weakening with it"},
+			{Name: "issuerRegExp", Treatment: Honoured, Text: "RE2; it is a weakening unless it begins with ^ and ends with $, since it matches anywhere in the text"},
+			{Name: "subject", Treatment: Honoured, Text: "as issuer. A certificate without any subject alternative name, or with two, never counts; one of a workflow that another repository called counts only if additionalExtensions names that repository"},
+			{Name: "subjectRegExp", Treatment: Honoured, Text: "as issuerRegExp"},
+			{Name: "roots", Treatment: Honoured, Text: "each certificate is an authority that counts in place of those of the trusted root that the operator names"},
+			{Name: "rekor", Treatment: Honoured, Text: "without ignoreTlog a log entry is required"},
+			{Name: "ctlog", Treatment: Honoured, Text: "without ignoreSCT a promise by a certificate transparency log is required"},
+			{Name: "additionalExtensions", Treatment: Honoured, Text: "the six that Kyverno knows, by name or identifier, with wildcards; of the issuer one that issuer does not meet is refused. githubWorkflowRepository, without wildcards, names the repository of a workflow that another's calls"},
+		}},
 		{reflect.TypeFor[rekor](), "rekor", []Field{
-			{Name: "url", Treatment: Note, Text: "not contacted: entries come with signatures and are verified by the trusted root"},
-			{Name: "pubkey", Treatment: Refused, Text: "the keys of logs come from the trusted root that the operator names; without effect beside ignoreTlog"},
-			{Name: "ignoreTlog", Treatment: Honoured, Text: "true is a weakening"},
+			{Name: "url", Treatment: Note, Text: "not contacted: entries come with signatures and are verified by the log's key"},
+			{Name: "pubkey", Treatment: Honoured, Text: "counts in place of the logs of the trusted root that the operator names; without effect beside ignoreTlog"},
+			{Name: "ignoreTlog", Treatment: Honoured, Text: "true is a weakening; of keyless it needs a timestamp authority"},
 		}},
 		{reflect.TypeFor[ctlog](), "ctlog", []Field{
-			{Name: "ignoreSCT", Treatment: NoEffect, Text: "keys have no certificates to log"},
-			{Name: "pubkey", Treatment: NoEffect, Text: "keys have no certificates to log"},
-			{Name: "tsaCertChain", Treatment: Refused, Text: "timestamp authorities come from the trusted root that the operator names"},
-		}},
-		{reflect.TypeFor[certificates](), "certificates", []Field{
-			{Name: "cert", Treatment: Honoured, Text: "PEM, or PEM in base64"},
-			{Name: "certChain", Treatment: Honoured, Text: "PEM, or PEM in base64"},
-			{Name: "rekor", Treatment: NoEffect, Text: noLog},
-			{Name: "ctlog", Treatment: NoEffect, Text: noLog},
+			{Name: "ignoreSCT", Treatment: Honoured, Text: "true is a weakening of keyless, needed beside certChain, and without effect for keys"},
+			{Name: "pubkey", Treatment: Honoured, Text: "of keyless: counts in place of the certificate logs of the trusted root that the operator names; without effect for keys and certificates, and beside ignoreSCT"},
+			{Name: "tsaCertChain", Treatment: Honoured, Text: "certificates, each before the one that issued it; counts in place of the timestamp authorities of the trusted root that the operator names. A timestamp is asked for only where keyless ignores the log; one that is present must verify"},
 		}},
 	}
 }

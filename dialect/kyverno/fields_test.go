@@ -22,6 +22,13 @@ Each field is honoured, accepted with a note that ` + "`bonafide policy check`" 
 policy that sets a refused field does not load, and the error names file, line and field. So does one with a field
 that is not in these tables.
 
+Where a policy names no log and no authority of its own Kyverno takes those of Sigstore's public instance. Bonafide
+takes those of the trusted root that the operator names with ` + "`--trusted-root`" + `; without one such a policy is refused.
+What a policy writes out (` + "`roots`, `rekor.pubkey`, `ctlog.pubkey`, `ctlog.tsaCertChain`" + `) replaces that part of it.
+
+An identity that admits everybody whom an issuer vouches for, such as ` + "`subject: \"*\"`" + `, is refused. A policy that means
+it carries the annotation ` + "`bonafide.dev/any-subject: \"true\"`" + `, which is reported as a weakening.
+
 This page is generated from the code. To write it anew: ` + "`go test ./dialect/kyverno -update`" + `.
 `
 
@@ -49,6 +56,8 @@ func FuzzPolicies(f *testing.F) {
 	f.Add(clusterPolicy("background: true", entryOf(image+"\n  attestations: [{type: a, conditions: [{all: [{key: '{{ a }}', operator: Equals, value: b}]}]}]")))
 	f.Add(clusterPolicy("applyRules: One", entryOf(image+"\n  attestors: [{count: 2, entries: [{attestor: {entries: [{keyless: {}}]}}, {certificates: {cert: a}}]}]")))
 	f.Add(ruled("", ruleOf(pods+"\ncontext: [{name: a, variable: {value: {b: c}}}, {name: d, configMap: {name: e}}]", entryOf("image: a\n  key: '{{ a.b }}'"))))
+	f.Add(clusterPolicy("background: true", entryOf("image: a\n  issuer: b\n  subject: 'c*'\n  roots: d\n  additionalExtensions: {githubWorkflowRef: '?'}")))
+	f.Add(keylessPolicy("issuerRegExp: '^a$', subject: '*', rekor: {pubkey: b}, ctlog: {ignoreSCT: true, tsaCertChain: c}, additionalExtensions: {oidcIssuer: '*'}"))
 	f.Fuzz(func(t *testing.T, text string) {
 		policies, err := compile(t, "f.yaml", text, fakeSigners{}, kyverno.Options{})
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/pem"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/bonafide-dev/bonafide/dialect"
@@ -17,49 +18,36 @@ const maxMaterialBytes = 1 << 20
 // k8s://` names it.
 const keyEntry = "cosign.pub"
 
-func (s *signing) keys(path string, e *attestor, annotations map[string]string) []policy.Signature {
-	k := e.Keys
-	path += ".keys"
+func (s *signing) keys(of signers) []policy.Signature {
+	path, k := of.path+".keys", of.Keys
 	keys, found := s.publicKeys(path, k)
-	spec := dialect.KeySpec{SigstoreSpec: dialect.SigstoreSpec{LogIgnored: s.log(path, k)}, Hash: s.hash(path, e)}
-	for name, value := range annotations {
-		text, ok := s.text(path, value, s.variables)
-		if !ok {
-			return nil
-		}
-		if spec.Annotations == nil {
-			spec.Annotations = map[string]string{}
-		}
-		spec.Annotations[name] = text
-	}
-	if !found {
+	c, ok := s.shared(of, path, k.Rekor, k.CTLog)
+	spec := dialect.KeySpec{SigstoreSpec: c.SigstoreSpec, Hash: s.hash(path, of.attestor)}
+	if !found || !ok {
 		return nil
 	}
-	return s.signers(keys, spec, path)
+	return s.signers(keys, spec, c, path)
 }
 
-// publicKey is a PEM block and the path of the field that it came from.
+// publicKey is a PEM block, or the URI of a key that a key management service
+// holds, and the path of the field that it came from.
 type publicKey struct {
 	pem  []byte
+	kms  string
 	path string
 }
 
-func (s *signing) signers(keys []publicKey, spec dialect.KeySpec, path string) []policy.Signature {
+func (s *signing) signers(keys []publicKey, spec dialect.KeySpec, c shared, path string) []policy.Signature {
 	var signers []policy.Signature
 	for _, key := range keys {
 		if s.left--; s.left < 0 {
 			return nil
 		}
-		spec.PEM = key.pem
+		spec.PEM, spec.KMS = key.pem, key.kms
+		c.fields[dialect.FieldKey], c.fields[dialect.FieldKMS] = key.path, key.path
+		c.fields[dialect.FieldHash] = path + ".signatureAlgorithm"
 		made, err := s.key(spec)
-		if err != nil {
-			s.Refused(err, map[string]string{
-				dialect.FieldKey: key.path, dialect.FieldHash: path + ".signatureAlgorithm",
-				dialect.FieldTransparencyLog: path + ".rekor", dialect.FieldAnnotations: path,
-			}, key.path)
-			continue
-		}
-		signers = append(signers, policy.Signature{Signer: made, Where: ".keys"})
+		signers = append(signers, s.made(made, err, ".keys", c, key.path)...)
 	}
 	return signers
 }
@@ -76,22 +64,6 @@ func (s *signing) key(spec dialect.KeySpec) (policy.Signer, error) {
 	return made, err
 }
 
-// log says whether the transparency log is ignored.
-func (s *signing) log(path string, k *keys) bool {
-	switch r := k.Rekor; {
-	case r == nil:
-		return false
-	case r.IgnoreTlog:
-		s.Weaker(path+".rekor.ignoreTlog", "true accepts signatures that no transparency log has seen: use of a stolen key leaves no trace")
-		return true
-	case r.PubKey != "":
-		s.refuse(path+".rekor.pubkey", "the keys of logs come from the trusted root that the operator names")
-	case r.URL != "":
-		s.Note(path+".rekor.url", "not contacted: entries come with signatures and are verified by the trusted root")
-	}
-	return false
-}
-
 // defaultHash is the CRD's default of signatureAlgorithm.
 const defaultHash = "sha256"
 
@@ -102,7 +74,7 @@ func (s *signing) hash(path string, e *attestor) string {
 	if word == "" {
 		word, path = e.SignatureAlgorithm, strings.TrimSuffix(path, ".keys.signatureAlgorithm")+".signatureAlgorithm"
 	}
-	allowed := []string{defaultHash, "sha384", "sha512"}
+	allowed := []string{defaultHash, "sha224", "sha384", "sha512"}
 	if i := s.choice(path, word, allowed...); i >= 0 {
 		return allowed[i]
 	}
@@ -111,28 +83,52 @@ func (s *signing) hash(path string, e *attestor) string {
 
 // publicKeys returns an attestor's keys, each block on its own.
 func (s *signing) publicKeys(path string, k *keys) ([]publicKey, bool) {
-	one := s.ExactlyOne(path, dialect.Given("publicKeys", k.PublicKeys != ""), dialect.Given("secret", k.Secret != nil), dialect.Given("kms", k.KMS.set))
+	one := s.ExactlyOne(path, dialect.Given("publicKeys", k.PublicKeys != ""), dialect.Given("secret", k.Secret != nil), dialect.Given("kms", k.KMS != ""))
 	switch {
-	case !one || k.KMS.set: // refused already
+	case !one:
 		return nil, false
 	case k.Secret != nil:
 		return s.secretKey(path+".secret", k.Secret.Namespace, k.Secret.Name)
+	case k.KMS != "":
+		uri, ok := s.text(path+".kms", k.KMS, s.variables)
+		if !ok {
+			return nil, false
+		}
+		return s.held(path+".kms", uri)
 	}
 	return s.inlineKeys(path+".publicKeys", k.PublicKeys)
 }
 
-// inlineKeys reads keys that are written in a field: PEM, or k8s://namespace/name.
+// keyServices are the schemes of key management services.
+func keyServices() []string { return []string{"awskms", "azurekms", "gcpkms", "hashivault"} }
+
+// held returns the key that a key management service holds. A namespaced policy
+// names none (TRUST R17).
+func (s *signing) held(path, uri string) ([]publicKey, bool) {
+	if s.namespaced {
+		s.Errorf(path, "expected none: a %s names no key management service, but PEM or a Secret of its own namespace", namespacedKind)
+		return nil, false
+	}
+	return []publicKey{{kms: uri, path: path}}, true
+}
+
+// inlineKeys reads keys that are written in a field: PEM, k8s://namespace/name,
+// or the URI of a key that a key management service holds.
 func (s *signing) inlineKeys(path, text string) ([]publicKey, bool) {
 	text, ok := s.text(path, text, s.variables)
 	if !ok {
 		return nil, false
 	}
-	if ref, is := strings.CutPrefix(strings.TrimSpace(text), "k8s://"); is {
-		namespace, name, _ := strings.Cut(ref, "/")
+	text = strings.TrimSpace(text)
+	scheme, rest, _ := strings.Cut(text, "://")
+	switch {
+	case scheme == "k8s":
+		namespace, name, _ := strings.Cut(rest, "/")
 		return s.secretKey(path, namespace, name)
-	}
-	if !strings.Contains(text, "-----BEGIN ") {
-		s.refuse(path, "expected PEM or k8s://namespace/name: keys that a URL, a file or a key management service holds are not supported")
+	case slices.Contains(keyServices(), scheme):
+		return s.held(path, text)
+	case !strings.Contains(text, "-----BEGIN "):
+		s.refuse(path, "expected PEM, k8s://namespace/name or a key of "+dialect.Either(keyServices())+": keys that another URL or a file holds are not supported")
 		return nil, false
 	}
 	return s.blocks(path, []byte(text))
@@ -176,16 +172,16 @@ func (s *signing) blocks(path string, text []byte) ([]publicKey, bool) {
 	var keys []publicKey
 	for len(bytes.TrimSpace(rest)) > 0 {
 		if len(keys) == maxLeaves {
-			s.Errorf(path, "expected at most %d keys, got more", maxLeaves)
+			s.Errorf(path, "expected at most %d PEM blocks, got more", maxLeaves)
 			return nil, false
 		}
 		block, after := pem.Decode(rest)
 		if block == nil || !bytes.HasPrefix(bytes.TrimSpace(rest), []byte("-----BEGIN ")) {
 			// The signers say what is wrong with it.
-			keys = append(keys, publicKey{rest, path})
+			keys = append(keys, publicKey{pem: rest, path: path})
 			break
 		}
-		keys = append(keys, publicKey{pem.EncodeToMemory(block), path})
+		keys = append(keys, publicKey{pem: pem.EncodeToMemory(block), path: path})
 		rest = after
 	}
 	if len(keys) == 0 {
@@ -201,21 +197,4 @@ func trimLines(text []byte) []byte {
 		trimmed.WriteByte('\n')
 	}
 	return trimmed.Bytes()
-}
-
-// legacyKey reads the key of Kyverno 1.5, which knew no log (TRUST R25).
-func (s *signing) legacyKey(path, text string) []policy.Signature {
-	if text == "" {
-		return nil
-	}
-	if s.kind == notaryType {
-		s.Errorf(path, "expected none beside type Notary, which signs with certificates")
-		return nil
-	}
-	s.Weaker(path, "this form never asked for a transparency log: use of a stolen key leaves no trace")
-	keys, found := s.inlineKeys(path, text)
-	if !found {
-		return nil
-	}
-	return s.signers(keys, dialect.KeySpec{SigstoreSpec: dialect.SigstoreSpec{LogIgnored: true, Annotations: s.annotations}}, path)
 }

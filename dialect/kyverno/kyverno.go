@@ -2,6 +2,7 @@ package kyverno
 
 import (
 	"regexp"
+	"strings"
 
 	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/imageref"
@@ -96,6 +97,10 @@ const (
 // that the policy does not apply (TRUST R16).
 const annotationOptOut = "bonafide.dev/allow-author-opt-out"
 
+// annotationAnySubject on a policy accepts identities that mean everybody, such
+// as "*" (TRUST R14).
+const annotationAnySubject = "bonafide.dev/any-subject"
+
 func (c *compiler) policies() []policy.Policy {
 	c.fields()
 	c.metadata()
@@ -144,7 +149,14 @@ func (c *compiler) metadata() {
 	case c.namespaced && !isNamespace(namespace):
 		c.Errorf("metadata.namespace", "expected the name of a namespace, got %q", dialect.Clip(namespace))
 	}
-	c.choice("metadata.annotations["+`"`+annotationOptOut+`"`+"]", c.read.Metadata.Annotations[annotationOptOut], "true", "false")
+	for _, name := range []string{annotationOptOut, annotationAnySubject} {
+		c.choice(`metadata.annotations["`+name+`"]`, c.read.Metadata.Annotations[name], "true", "false")
+	}
+}
+
+// annotated reports whether an annotation of the policy is true.
+func (c *compiler) annotated(name string) bool {
+	return strings.EqualFold(c.read.Metadata.Annotations[name], "true")
 }
 
 func isNamespace(s string) bool { return len(s) <= maxLabelName && namespaceName.MatchString(s) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -42,17 +43,70 @@ type fakeSigners struct {
 func (f fakeSigners) Key(s dialect.KeySpec) (policy.Signer, error) {
 	block, rest := pem.Decode(s.PEM)
 	switch {
+	case s.KMS == "awskms://unknown":
+		return nil, specError(dialect.FieldKMS, "expected a key, got none")
+	case s.KMS != "":
+		return fakeSigner{made: fmt.Sprintf("key %s hash=%q%s", s.KMS, s.Hash, describeSpec(s.SigstoreSpec))}, nil
 	case block == nil:
-		return nil, &dialect.SpecError{Field: dialect.FieldKey, Err: errors.New("expected a PEM public key, got text that is not PEM")}
+		return nil, specError(dialect.FieldKey, "expected a PEM public key, got text that is not PEM")
 	case block.Type != "PUBLIC KEY" || len(rest) > 0:
-		return nil, &dialect.SpecError{Field: dialect.FieldKey, Err: fmt.Errorf("expected a PEM public key, got a %s", strings.ToLower(block.Type))}
+		return nil, specError(dialect.FieldKey, "expected a PEM public key, got a "+strings.ToLower(block.Type))
 	case s.Hash != "" && f.noHash:
-		return nil, &dialect.SpecError{Field: dialect.FieldHash, Err: errors.New("expected no hash with the key, got one")}
+		return nil, specError(dialect.FieldHash, "expected no hash with the key, got one")
 	case !s.LogIgnored && f.noRoot:
-		return nil, &dialect.SpecError{Field: dialect.FieldTransparencyLog, Err: errors.New("expected a trusted root for the log that is required, got none")}
+		return nil, specError(dialect.FieldTransparencyLog, "expected a trusted root for the log that is required, got none")
 	}
-	return fakeSigner{made: fmt.Sprintf("key %s hash=%q logIgnored=%t annotations=%v",
-		imageref.DigestOf(block.Bytes).Hex()[:8], s.Hash, s.LogIgnored, s.Annotations)}, nil
+	return fakeSigner{made: fmt.Sprintf("key %s hash=%q%s", imageref.DigestOf(block.Bytes).Hex()[:8], s.Hash, describeSpec(s.SigstoreSpec))}, nil
+}
+
+func specError(field, text string) error {
+	return &dialect.SpecError{Field: field, Index: -1, Err: errors.New(text)}
+}
+
+// describeSpec writes what all Sigstore signers have in common.
+func describeSpec(s dialect.SigstoreSpec) string {
+	text := fmt.Sprintf(" logIgnored=%t annotations=%v", s.LogIgnored, s.Annotations)
+	if s.Repository != "" {
+		text += " repository=" + s.Repository
+	}
+	if s.TrustedRoot == nil {
+		return text
+	}
+	p := s.TrustedRoot.Parts
+	return text + fmt.Sprintf(" root=%d/%d/%d/%d rest=%t", len(p.Fulcio), len(p.Rekor), len(p.CTLogs), len(p.TimestampAuthorities), p.Rest)
+}
+
+func (f fakeSigners) Certificate(s dialect.CertificateSpec) (policy.Signer, error) {
+	count := func(text []byte) int { return strings.Count(string(text), "-----BEGIN CERTIFICATE-----") }
+	switch {
+	case s.Certificate != nil && count(s.Certificate) != 1:
+		return nil, specError(dialect.FieldCertificate, "expected a certificate, got none")
+	case s.Chain != nil && count(s.Chain) == 0:
+		return nil, specError(dialect.FieldChain, "expected certificates, got none")
+	}
+	return fakeSigner{made: fmt.Sprintf("certificate %d chain %d any=%t%s", count(s.Certificate), count(s.Chain), s.AnySubject, describeSpec(s.SigstoreSpec))}, nil
+}
+
+func (f fakeSigners) Keyless(s dialect.KeylessSpec) (policy.Signer, error) {
+	for _, w := range []struct{ field, text, expression string }{{dialect.FieldIssuer, s.Issuer, s.IssuerRegExp}, {dialect.FieldSubject, s.Subject, s.SubjectRegExp}} {
+		re, err := regexp.Compile(w.expression)
+		switch {
+		case err != nil:
+			return nil, specError(w.field, "expected a regular expression")
+		case w.expression == "" && w.text == "":
+			return nil, specError(w.field, "expected one, got none")
+		case w.expression != "" && re.MatchString("nobody in particular") && !s.AnySubject:
+			return nil, specError(w.field, "expected a pattern that does not admit everybody")
+		}
+	}
+	switch p := s.TrustedRoot; {
+	case p != nil && len(p.Parts.Fulcio) > 0 && !strings.Contains(string(p.Parts.Fulcio[0]), "CERTIFICATE"):
+		return nil, &dialect.SpecError{Field: dialect.FieldTrustedRoot, Err: specError(dialect.FieldFulcio, "fulcio[0]: expected a certificate")}
+	case p == nil && f.noRoot:
+		return nil, specError(dialect.FieldTrustedRoot, "expected a trusted root with a certificate authority, got none")
+	}
+	return fakeSigner{made: fmt.Sprintf("keyless %s%s by %s%s any=%t ctLogIgnored=%t source=%q extensions=%v%v%s", s.Subject, s.SubjectRegExp, s.Issuer, s.IssuerRegExp,
+		s.AnySubject, s.CTLogIgnored, s.SourceRepository, s.Extensions, s.ExtensionsRegExp, describeSpec(s.SigstoreSpec))}, nil
 }
 
 func (f fakeSigners) Notation(s dialect.NotationSpec) (policy.Signer, error) {
@@ -137,11 +191,3 @@ func tree(b *strings.Builder, r policy.Requirement, indent string) {
 
 // specOf is the specification of a key of these tests.
 func specOf(name string) dialect.KeySpec { return dialect.KeySpec{PEM: []byte(testKeys()[name])} }
-
-func (fakeSigners) Keyless(dialect.KeylessSpec) (policy.Signer, error) {
-	return nil, errors.New("not made by this test")
-}
-
-func (fakeSigners) Certificate(dialect.CertificateSpec) (policy.Signer, error) {
-	return nil, errors.New("not made by this test")
-}

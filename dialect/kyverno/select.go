@@ -220,7 +220,7 @@ func (c *compiler) optOut(path string, match, exclude block, modes []action) {
 	if selecting == "" {
 		return
 	}
-	if strings.EqualFold(c.read.Metadata.Annotations[annotationOptOut], "true") {
+	if c.annotated(annotationOptOut) {
 		c.Weaker(selecting, "a workload's author can write it so that rule %s does not apply", path)
 		return
 	}

@@ -1,6 +1,9 @@
 package kyverno
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // wild matches the whole of s: "*" is any run, "?" one character. What is
 // between two stars is looked for from the left, once, so that it takes time
@@ -59,3 +62,8 @@ func everything(pattern string) bool { return strings.Trim(pattern, "*?") == "" 
 
 // hasWildcard reports whether a pattern can mean several names.
 func hasWildcard(pattern string) bool { return strings.ContainsAny(pattern, "*?") }
+
+// expressionOf returns a pattern as a regular expression of the whole text.
+func expressionOf(pattern string) string {
+	return "^" + strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern)) + "$"
+}

@@ -3,6 +3,7 @@ package cases_test
 import (
 	"context"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,10 +16,13 @@ import (
 	"github.com/bonafide-dev/bonafide/dialect/native"
 	"github.com/bonafide-dev/bonafide/dialect/nirmata"
 	"github.com/bonafide-dev/bonafide/engine"
+	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/internal/fixture"
 	"github.com/bonafide-dev/bonafide/internal/policyset"
+	"github.com/bonafide-dev/bonafide/internal/testca"
 	"github.com/bonafide-dev/bonafide/policy"
 	"github.com/bonafide-dev/bonafide/registry"
+	"github.com/bonafide-dev/bonafide/sigstore"
 	"github.com/bonafide-dev/bonafide/workload"
 )
 
@@ -28,6 +32,9 @@ type world struct {
 	release, vendor, third, stranger fixture.Key
 	authority                        fixture.Authority
 	team, other                      fixture.Leaf
+	sigstore, elsewhere              *testca.Sigstore // the operator's, and another
+	private                          *testca.Sigstore // stands for an authority of one's own
+	certificate, colleague           testca.Certificate
 	images                           []string
 }
 
@@ -38,7 +45,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
-	w := &world{Registry: r}
+	w := &world{Registry: r, sigstore: testca.New(t, testca.Options{Whole: true}), elsewhere: testca.New(t, testca.Options{Whole: true}), private: testca.New(t, testca.Options{})}
 	for _, key := range []*fixture.Key{&w.release, &w.vendor, &w.third, &w.stranger} {
 		if *key, err = fixture.NewKey(fixture.P256); err != nil {
 			t.Fatal(err)
@@ -47,6 +54,7 @@ func newWorld(t *testing.T) *world {
 	w.authority, w.team = issue(t)
 	_, w.other = issue(t)
 	kinds := w.kinds()
+	maps.Copy(kinds, w.certified(t))
 	w.images = slices.Sorted(maps.Keys(kinds))
 	for _, name := range w.images {
 		image, err := r.PushImage(t.Context(), "acme/"+name+":v1", name)
@@ -121,6 +129,34 @@ func (w *world) sbom(licence string, leaf *fixture.Leaf) mark {
 	}
 }
 
+// apart stores a signature in another repository.
+func (w *world) apart(key fixture.Key) mark {
+	return func(ctx context.Context, i fixture.Image) error {
+		other, err := imageref.Parse(w.Host() + "/acme/signatures")
+		if err != nil {
+			return err
+		}
+		_, err = w.SignCosign(ctx, i, key, fixture.CosignOptions{Storage: fixture.Storage{Repository: other.Repository()}})
+		return err
+	}
+}
+
+// services answer for a key management service.
+type services struct {
+	policyset.Material
+
+	release fixture.Key
+}
+
+const releaseKMS = "awskms:///alias/release"
+
+func (s services) PublicKey(uri string) ([]byte, error) {
+	if uri != releaseKMS {
+		return nil, errors.New("expected the key that there is, got another")
+	}
+	return s.release.PublicPEM, nil
+}
+
 // copied takes the signatures of another image that release signed.
 func (w *world) copied(ctx context.Context, i fixture.Image) error {
 	genuine, err := w.PushImage(ctx, "acme/genuine:v1", "genuine")
@@ -149,6 +185,8 @@ func (w *world) kinds() map[string][]mark {
 		"by-all-three":        {signed, w.cosign(w.vendor), w.cosign(w.third)},
 		"twice-by-one":        {signed, w.bundle(w.release, fixture.BundleOptions{})},
 		"copied":              {w.copied},
+		"apart":               {w.apart(w.release)},
+		"apart-stranger":      {w.apart(w.stranger)},
 		"notation":            {w.notation(w.team)},
 		"notation-stranger":   {w.notation(w.other)},
 		"attested":            {w.provenance(w.release, builder)},
@@ -167,7 +205,9 @@ func (w *world) kinds() map[string][]mark {
 
 // expression is a requirement as one dialect writes it.
 type expression struct {
-	text  string // YAML documents
+	text string // YAML documents
+	// root is the trusted root that the operator names, default the world's.
+	root  *testca.Sigstore
 	name  string // of the policy that a request must name
 	extra []engine.Extra
 }
@@ -176,7 +216,9 @@ type expression struct {
 // that are listed, in whichever language it is written, and no other.
 func TestEveryDialectDecidesAlike(t *testing.T) {
 	w := newWorld(t)
-	for name, r := range w.requirements(t) {
+	requirements := w.requirements(t)
+	maps.Copy(requirements, w.certifiedRequirements())
+	for name, r := range requirements {
 		for language, e := range r.in {
 			t.Run(name+"/"+language, func(t *testing.T) {
 				decide := w.decider(t, e)
@@ -206,7 +248,16 @@ func (w *world) decider(t *testing.T, e expression) func(image string) engine.Im
 	if err != nil {
 		t.Fatal(err)
 	}
-	signers := policyset.NewSigners(nil)
+	operators := w.sigstore
+	if e.root != nil {
+		operators = e.root
+	}
+	root, err := sigstore.NewTrustedRoot(operators.TrustedRoot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	signers := policyset.NewSigners(root)
+	signers.Now, signers.Material = time.Now, services{release: w.release}
 	policies, _, err := dialect.Loader{Dialects: []dialect.Dialect{
 		native.New(signers, native.Options{}), kyverno.New(signers, kyverno.Options{}), nirmata.New(signers, nirmata.Options{}),
 	}}.Load(documents)

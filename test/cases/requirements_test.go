@@ -21,10 +21,23 @@ func (w *world) requirements(t *testing.T) map[string]requirement {
 		"Signed": {
 			allows: []string{"signed", "bundle", "by-both", "by-all-three", "twice-by-one"},
 			in: map[string]expression{
-				"Native":       {text: w.native(`- signature: {anyOf: [release]}`, "release")},
-				"Kyverno1.5":   {text: w.kyverno("", w.legacy(w.release, ""))},
-				"Kyverno":      {text: w.kyverno("", w.present("", w.entry(w.release)))},
-				"KyvernoOneOf": {text: w.kyverno("", w.present("count: 1, ", w.entry(w.release)))},
+				"Native":        {text: w.native(`- signature: {anyOf: [release]}`, "release")},
+				"Kyverno1.5":    {text: w.kyverno("", w.legacy(w.release, ""))},
+				"Kyverno":       {text: w.kyverno("", w.present("", w.entry(w.release)))},
+				"KyvernoOneOf":  {text: w.kyverno("", w.present("count: 1, ", w.entry(w.release)))},
+				"NativeKMS":     {text: w.native(`- signature: {anyOf: [certified]}`, "sigstore: {key: {kms: '"+releaseKMS+"'}, transparencyLog: Ignored}")},
+				"KyvernoKMS":    {text: w.kyverno("", w.present("", "{keys: {kms: '"+releaseKMS+"', rekor: {ignoreTlog: true}}}"))},
+				"KyvernoURI":    {text: w.kyverno("", w.present("", "{keys: {publicKeys: '"+releaseKMS+"', rekor: {ignoreTlog: true}}}"))},
+				"Kyverno1.5KMS": {text: w.kyverno("", fmt.Sprintf("        - image: \"%s/acme/*\"\n          key: %s\n", w.Host(), releaseKMS))},
+			},
+		},
+		"SignedApart": {
+			allows: []string{"apart"},
+			in: map[string]expression{
+				"Native":          {text: w.native(`- signature: {anyOf: [certified]}`, fmt.Sprintf("sigstore: {key: {pem: %q}, transparencyLog: Ignored, repository: \"%s/acme/signatures\"}", w.release.PublicPEM, w.Host()))},
+				"Kyverno1.5":      {text: w.kyverno("", w.legacy(w.release, "")+w.repository("acme/signatures"))},
+				"KyvernoEntry":    {text: w.kyverno("", w.present("", w.entry(w.release))+w.repository("acme/signatures"))},
+				"KyvernoAttestor": {text: w.kyverno("", w.present("", strings.TrimSuffix(w.entry(w.release), "}")+fmt.Sprintf(", repository: \"%s/acme/signatures\"}", w.Host()))+w.repository("acme/others"))},
 			},
 		},
 		"SignedByEither": {
@@ -98,7 +111,8 @@ func (w *world) requirements(t *testing.T) map[string]requirement {
 	}
 }
 
-// native writes a native policy with the signers that are named.
+// native writes a native policy with the signers that are named, or written out
+// for the name "certified".
 func (w *world) native(require string, signers ...string) string {
 	key := func(k fixture.Key) string {
 		return fmt.Sprintf("sigstore: {key: {pem: %q}, transparencyLog: Ignored}", k.PublicPEM)
@@ -110,10 +124,19 @@ func (w *world) native(require string, signers ...string) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "apiVersion: bonafide.dev/v1alpha1\nkind: ClusterVerificationPolicy\nmetadata: {name: case}\nspec:\n  images: [\"%s/acme/**\"]\n  signers:\n", w.Host())
-	for _, name := range signers {
-		fmt.Fprintf(&b, "  - {name: %s, %s}\n", name, known[name])
+	for _, signer := range signers {
+		if text, is := known[signer]; is {
+			fmt.Fprintf(&b, "  - {name: %s, %s}\n", signer, text)
+		} else {
+			fmt.Fprintf(&b, "  - {name: certified, %s}\n", signer)
+		}
 	}
 	return b.String() + "  require:\n  " + require + "\n"
+}
+
+// repository ends an entry whose signatures are in another one.
+func (w *world) repository(name string) string {
+	return fmt.Sprintf("          repository: \"%s/%s\"\n", w.Host(), name)
 }
 
 // conditions of Kyverno's language on the builder.
