@@ -228,3 +228,29 @@ func checkGenerated(t *testing.T, path, name, want string) {
 		t.Errorf("%s is out of date: run make generate. -want +got:\n%s", path, diff)
 	}
 }
+
+// TestEveryReasonIsTested finds each reason of the vocabulary in a test, by its
+// name: as a constant, or in what a program prints.
+func TestEveryReasonIsTested(t *testing.T) {
+	var tests strings.Builder
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		recorded := strings.Contains(path, "testdata") && strings.HasSuffix(path, ".txt")
+		if !recorded && (!strings.HasSuffix(path, "_test.go") || path == "docs_test.go") {
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		tests.Write(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, info := range evidence.Reasons() {
+		if named := regexp.MustCompile(`\b` + string(info.Reason) + `\b`); !named.MatchString(tests.String()) {
+			t.Errorf("%s: expected a test that names it, got none", info.Reason)
+		}
+	}
+}

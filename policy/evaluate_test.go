@@ -201,3 +201,24 @@ func TestZeroOutcomeIsUndecided(t *testing.T) {
 		}
 	}
 }
+
+// What a tree alone decides has a reason of its own.
+func TestReasonsOfTrees(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		tree   policy.Requirement
+		want   evidence.Reason
+		got    string
+	}{
+		"Threshold": {"one of two has signed", policy.AtLeast{Count: 2, Of: parties("a1", "d1", "d2")}, evidence.ThresholdNotReached, "1"},
+		"Static":    {"nobody can make it run", policy.Static{Reason: "retired"}, evidence.StaticallyDenied, "a policy that denies it: retired"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			f := policy.Evaluate(t.Context(), tc.tree, policy.Input{Facts: policy.SignatureFacts(verdicts)})
+			if f.Outcome != policy.Denied || len(f.Problems) == 0 || f.Problems[0].Reason != tc.want || f.Problems[0].Got != tc.got {
+				t.Errorf("%s: want %s with %q, got %s, %v", tc.reason, tc.want, tc.got, f.Outcome, f.Problems)
+			}
+		})
+	}
+}

@@ -93,6 +93,7 @@ func TestGolden(t *testing.T) {
 func TestR39ValidatingDoorRefusesTag(t *testing.T) {
 	s := newServer(t, each(pin))
 	wantDenied(t, ask(t, s, validateDoor, recorded(t, "pod-create")), "registry.example/app:v1: signed: expected an image named by digest, got a tag")
+	wantMetric(t, s, `bonafide_decisions_total{door="validate",outcome="denied",reason="NotPinned"}`, true)
 
 	pinned := func(r map[string]any) {
 		spec := object(r)["spec"].(map[string]any)
