@@ -35,7 +35,25 @@ func TestRestOfTheOperatorsRoot(t *testing.T) {
 		}
 	}
 	if _, err := policyset.NewSigners(nil).Keyless(parts(dialect.RootParts{Fulcio: fulcio, Rest: true})); err == nil {
-		t.Error("R25: expected a log to be needed without an operator's root, got a signer")
+		t.Error("expected a log to be needed without an operator's root, got a signer")
+	}
+}
+
+// TestR34RestOfAnotherRoot: a trusted root that is kept parsed is one of an
+// operator's own.
+func TestR34RestOfAnotherRoot(t *testing.T) {
+	s := whole(t)
+	spec := dialect.KeylessSpec{Issuer: issuer, Subject: "dev@acme.test", SigstoreSpec: dialect.SigstoreSpec{
+		TrustedRoot: &dialect.TrustedRootSpec{Parts: &dialect.RootParts{Rekor: [][]byte{s.LogKey()}, Rest: true}},
+	}}
+	by := policyset.NewSigners(trustedRoot(t, s.TrustedRoot()))
+	before, err := by.Keyless(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	by.TrustedRoot = trustedRoot(t, whole(t).TrustedRoot())
+	if after, err := by.Keyless(spec); err != nil || after.ID() == before.ID() {
+		t.Errorf("expected another signer of another operator's root, got %v", err)
 	}
 }
 
