@@ -61,7 +61,7 @@ func layers() map[string]layer {
 		"engine": {level: decision, imports: []string{"evidence", "imageref", "policy", "workload"}},
 
 		"internal/policyset": {level: doors, imports: []string{
-			"dialect", "dialect/native", "evidence", "imageref", "internal/trust", "notation", "policy", "sigstore",
+			"dialect", "dialect/native", "evidence", "imageref", "internal/spelling", "internal/trust", "notation", "policy", "sigstore",
 		}, tests: []string{"examples"}},
 		"internal/server": {level: doors, imports: []string{"attest/jmes", "engine", "evidence", "imageref", "policy", "workload"}, tests: []string{
 			"dialect", "dialect/nirmata", "internal/policyset", "registry",

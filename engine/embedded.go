@@ -40,22 +40,22 @@ func (t *tasks) coverClaim(a policy.Attestation) {
 	if !a.Embedded {
 		return
 	}
-	var any []policy.SignerID
+	var covering []policy.SignerID
 	for _, s := range a.Signers {
 		if _, reads := s.Signer.(policy.CoveredReader); reads {
 			t.signers = withSigner(t.signers, s.Signer)
-			any = append(any, s.Signer.ID())
+			covering = append(covering, s.Signer.ID())
 		}
 	}
-	if len(any) > 0 && !slices.ContainsFunc(t.covers, func(o []policy.SignerID) bool { return slices.Equal(o, any) }) {
-		t.covers = append(t.covers, any)
+	if len(covering) > 0 && !slices.ContainsFunc(t.covers, func(o []policy.SignerID) bool { return slices.Equal(o, covering) }) {
+		t.covers = append(t.covers, covering)
 	}
 }
 
 // covered reports whether what an index holds is covered for each claim.
 func (t *tasks) covered(known map[policy.SignerID]policy.Leaf) bool {
 	signed := func(id policy.SignerID) bool { return known[id].Outcome == policy.Allowed }
-	return !slices.ContainsFunc(t.covers, func(any []policy.SignerID) bool { return !slices.ContainsFunc(any, signed) })
+	return !slices.ContainsFunc(t.covers, func(of []policy.SignerID) bool { return !slices.ContainsFunc(of, signed) })
 }
 
 // proveEmbedded looks at what the indexes hold about a platform, if its own
@@ -64,7 +64,7 @@ func (s *subject) proveEmbedded(ctx context.Context) {
 	if len(s.tasks.embedded) == 0 || s.satisfied(ctx) {
 		return
 	}
-	index := s.within[len(s.within)-1]
+	index := s.lister()
 	own, problem := s.open(ctx, s.repository())
 	if problem != nil {
 		s.failEmbedded(problem)
@@ -180,7 +180,7 @@ func (p *platforms) indexSubject(ctx context.Context, index evidence.Image, oute
 // coverSigners are the signers of an index who may vouch for what it holds.
 func (t *tasks) coverSigners() []policy.Signer {
 	return slices.DeleteFunc(slices.Clone(t.signers), func(s policy.Signer) bool {
-		return !slices.ContainsFunc(t.covers, func(any []policy.SignerID) bool { return slices.Contains(any, s.ID()) })
+		return !slices.ContainsFunc(t.covers, func(of []policy.SignerID) bool { return slices.Contains(of, s.ID()) })
 	})
 }
 
@@ -188,7 +188,7 @@ func (t *tasks) coverSigners() []policy.Signer {
 // of the index covers. What it reads is remembered apart from what is signed
 // itself, and ends with that proof.
 func (e *Engine) embedded(ctx context.Context, key proofKey, reader policy.CoveredReader, set evidence.Set, by policy.Proof) stated {
-	found := stated{listed: !set.Cut && !open(set.Problems)}
+	found := stated{listed: !set.Cut && !leavesOpen(set.Problems)}
 	var why troubles
 	why.note(set.Problems...)
 	for _, item := range set.Items {
@@ -222,7 +222,7 @@ func (e *Engine) embedded(ctx context.Context, key proofKey, reader policy.Cover
 	}
 	found.problems = why.list
 	e.options.Observer.Verified(found.outcome())
-	if len(found.proofs) > 0 && found.listed && !open(found.problems) {
+	if len(found.proofs) > 0 && found.listed && !leavesOpen(found.problems) {
 		e.learn(key, found.proofs, [sha256.Size]byte{})
 	}
 	return found
@@ -231,11 +231,11 @@ func (e *Engine) embedded(ctx context.Context, key proofKey, reader policy.Cover
 // held is what counts of the statements that an index holds about the digest.
 func (f facts) held(task statementTask) stated {
 	held, g := f.embedded[task], f.statementsAt(task)
-	if !f.before || len(held.proofs) > 0 || !open(held.problems) || !g.ready {
+	if !f.before || len(held.proofs) > 0 || !leavesOpen(held.problems) || !g.ready {
 		return held
 	}
 	// Proven before are both what was read and that it was covered.
-	signer, index := f.tasks.attestors[task], f.within[len(f.within)-1].Digest()
+	signer, index := f.tasks.attestors[task], f.lister().Digest()
 	if slices.ContainsFunc(f.within, func(i evidence.Image) bool {
 		return f.provenBefore(signatureKey(f.repository(), i.Digest(), signer)) != nil
 	}) {

@@ -71,7 +71,7 @@ func (s *subject) gather(ctx context.Context, g *gathering, exhaustive bool) str
 		return g.failed.Sentence()
 	}
 	g.set = set
-	g.whole = !set.Cut && (g.key.need.Exhaustive || !set.Partial) && !open(set.Problems)
+	g.whole = !set.Cut && (g.key.need.Exhaustive || !set.Partial) && !leavesOpen(set.Problems)
 	if remembered {
 		return describe(set) + " (remembered)"
 	}
@@ -142,7 +142,7 @@ func (e *Engine) evidenceOf(ctx context.Context, with eyes, key setKey, first *e
 		}
 		asked := e.options.Now()
 		set, err := e.find(ctx, with, key, first)
-		if err == nil && !open(set.Problems) {
+		if err == nil && !leavesOpen(set.Problems) {
 			e.sets.put(key, set, set.Size(), asked, asked.Add(evidenceTTL))
 		}
 		return set, err

@@ -29,7 +29,8 @@ func covers(l, p evidence.Platform) bool {
 
 // normal spells a platform as runtimes compare it: they know architectures by
 // several names, and arm64 without variant is v8, arm v7 (OCI image-spec
-// image-index.md, "Platform Variants"; containerd platforms, database.go). An index is hostile: a child by another name runs all the same.
+// image-index.md, "Platform Variants"; containerd platforms, database.go). An
+// index is hostile: a child by another name runs all the same.
 func normal(p evidence.Platform) evidence.Platform {
 	p = evidence.Platform{OS: strings.ToLower(p.OS), Architecture: strings.ToLower(p.Architecture), Variant: strings.ToLower(p.Variant)}
 	if p.OS == "macos" {
@@ -85,10 +86,10 @@ func asksEach(p selected) bool {
 	return len(leaves.Signatures)+len(leaves.Attestations)+len(leaves.Artifacts) > 0
 }
 
-// titled puts the digest that was looked at in front of what is found about it:
-// a reader of the decision must know whether it was the index or a platform.
+// titled names the digest that was looked at: a reader of the decision must know
+// whether it was the index or a platform.
 func titled(f policy.Finding, title string) policy.Finding {
-	f.Expected = title + ": " + f.Expected
+	f.Of = title
 	return placed(f, title)
 }
 

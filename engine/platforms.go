@@ -30,7 +30,6 @@ type platforms struct {
 type platform struct {
 	*subject
 	child   evidence.Child
-	index   evidence.Image    // that lists it
 	refused *evidence.Problem // why it is not what the index says
 }
 
@@ -56,13 +55,13 @@ func (w *work) index(ctx context.Context, each []selected) *platforms {
 	if !image.Manifest.IsIndex() {
 		return nil
 	}
-	walk := walk{platforms: all, source: own.source, each: each, seen: map[imageref.Digest]bool{image.Digest(): true}}
-	if all.failed = walk.index(ctx, image, nil); all.failed != nil {
+	k := walk{platforms: all, source: own.source, each: each, seen: map[imageref.Digest]bool{image.Digest(): true}}
+	if all.failed = k.index(ctx, image, nil); all.failed != nil {
 		all.children = nil
 		w.step("platforms", all.failed.Sentence())
 		return all
 	}
-	w.step("platforms", fmt.Sprintf("%d of %d in the index count", len(all.children), walk.entries))
+	w.step("platforms", fmt.Sprintf("%d of %d in the index count", len(all.children), k.entries))
 	return all
 }
 
@@ -134,7 +133,7 @@ func (k *walk) add(c evidence.Child, within []evidence.Image) {
 	s := k.platforms.subject(c.Digest, asking)
 	s.within, s.log.title = within, platformTitle(c)
 	s.split()
-	k.platforms.children = append(k.platforms.children, &platform{subject: s, child: c, index: within[len(within)-1]})
+	k.platforms.children = append(k.platforms.children, &platform{subject: s, child: c})
 }
 
 // prove finds out what can be found out about the index itself and about each
@@ -184,7 +183,7 @@ func (c *platform) read(ctx context.Context) (evidence.Image, error) {
 	if problem := c.budget.spend(ctx, min(c.child.Size, evidence.MaxManifestBytes)); problem != nil {
 		return evidence.Image{}, problem
 	}
-	return evidence.ResolveChild(ctx, own.source, c.index, c.child)
+	return evidence.ResolveChild(ctx, own.source, c.lister(), c.child)
 }
 
 // finding is what one policy finds: that of each platform that it asks for.
@@ -194,7 +193,7 @@ func (p *platforms) finding(ctx context.Context, asking selected) policy.Finding
 		f := undecided(p.failed)
 		f.Expected = "each platform of the image"
 		if !p.decision.Digest.IsZero() {
-			f.Path = title + ": " + f.Path
+			f = titled(f, title)
 		}
 		return f
 	}
@@ -210,15 +209,19 @@ func (p *platforms) finding(ctx context.Context, asking selected) policy.Finding
 		}
 	}
 	if len(found) == 0 { // nothing that runs is nothing that is proven (TRUST R48)
-		return placed(missing("require", "a platform that may run in the index"), title)
+		return titled(missing("require", "a platform that may run in the index"), title)
 	}
-	return policy.Together(title+": require", fmt.Sprintf("each of %d platforms of the index", len(found)), found)
+	f := policy.Together(title+": require", fmt.Sprintf("each of %d platforms", len(found)), found)
+	f.Of = title
+	return f
 }
 
-// present reports whether the index has a child for a platform.
+// present reports whether the index has a child for exactly the platform: a
+// runtime passes over one of an invented variant and falls back to another
+// architecture, such as 386 on amd64, that nobody looked at.
 func (p *platforms) present(listed evidence.Platform) bool {
 	for _, c := range p.children {
-		if covers(listed, c.child.Platform) {
+		if normal(listed) == normal(c.child.Platform) {
 			return true
 		}
 	}

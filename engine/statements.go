@@ -41,7 +41,7 @@ func (e *Engine) statements(ctx context.Context, key proofKey, s policy.Attestor
 	switch {
 	case len(found.proofs) == 0 && revoked:
 		e.proofs.remove(key) // whatever else could not be read (TRUST R35)
-	case open(found.problems), len(found.proofs) == 0 && open(set.Problems):
+	case leavesOpen(found.problems), len(found.proofs) == 0 && leavesOpen(set.Problems):
 		// It could not be told about some: nothing is learned, and what was proven
 		// before stays so (TRUST R37).
 	case len(found.proofs) > 0:
@@ -56,7 +56,7 @@ func (s stated) outcome() policy.Outcome {
 	switch {
 	case len(s.proofs) > 0:
 		return policy.Allowed
-	case open(s.problems):
+	case leavesOpen(s.problems):
 		return policy.Undecided
 	}
 	return policy.Denied

@@ -45,6 +45,9 @@ func (w *work) subject(digest imageref.Digest, policies []selected) *subject {
 	return s
 }
 
+// lister is the index that lists the digest, which is a platform's.
+func (s *subject) lister() evidence.Image { return s.within[len(s.within)-1] }
+
 func (s *subject) step(name, detail string) { s.log.note(s.engine.options.Now(), name, detail) }
 
 // satisfied reports whether each policy allows by what is known so far: nothing

@@ -50,7 +50,7 @@ func (t *troubles) add(p *evidence.Problem) {
 }
 
 // open reports that something could not be told.
-func (t *troubles) open() bool { return open(t.list) }
+func (t *troubles) open() bool { return leavesOpen(t.list) }
 
 // ranked returns the problems, the most telling first.
 func (t *troubles) ranked() []*evidence.Problem {
@@ -58,8 +58,9 @@ func (t *troubles) ranked() []*evidence.Problem {
 	return t.list
 }
 
-// open reports that one of the problems is that something could not be told.
-func open(problems []*evidence.Problem) bool {
+// leavesOpen reports that one of the problems is that something could not be
+// told.
+func leavesOpen(problems []*evidence.Problem) bool {
 	return slices.ContainsFunc(problems, (*evidence.Problem).Undecided)
 }
 

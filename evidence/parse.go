@@ -61,6 +61,9 @@ func ParseManifest(raw []byte, contentType string) (Manifest, error) {
 	if err := decodeChecked(raw, &doc); err != nil {
 		return Manifest{}, malformedManifest("a manifest", "", err)
 	}
+	if err := checkFolding(raw); err != nil {
+		return Manifest{}, malformedManifest("a manifest that all readers read alike", "", err)
+	}
 	mediaType, err := manifestType(doc.MediaType, contentType, names)
 	if err != nil {
 		return Manifest{}, err

@@ -3,7 +3,9 @@ package evidence
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Reason says in one CamelCase word why something was not proven. Reasons are
@@ -127,11 +129,39 @@ func (p *Problem) Error() string {
 		b.WriteString(p.Path + ": ")
 	}
 	b.WriteString(p.Sentence())
+	return printable(b.String())
+}
+
+// maxCause bounds what a message repeats of its cause, in bytes: other code's
+// errors repeat hostile input whole.
+const maxCause = 500
+
+// Sentence is Error without the path. It holds no control characters, whatever
+// the registry has sent.
+func (p *Problem) Sentence() string { return printable(p.sentence()) }
+
+// printable spells control characters out, so that none reaches a terminal or
+// begins a line in a log.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, unprintable) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unprintable(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+			continue
+		}
+		b.WriteRune(r)
+	}
 	return b.String()
 }
 
-// Sentence is Error without the path.
-func (p *Problem) Sentence() string {
+// unprintable reports control characters, and those that change the direction of
+// what follows.
+func unprintable(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+
+func (p *Problem) sentence() string {
 	var parts []string
 	if p.Expected != "" {
 		parts = append(parts, "expected "+p.Expected)
@@ -145,10 +175,15 @@ func (p *Problem) Sentence() string {
 		return string(p.Reason)
 	case p.Err == nil:
 		return s
-	case s == "":
-		return p.Err.Error()
 	}
-	return s + ": " + p.Err.Error()
+	cause := p.Err.Error()
+	if len(cause) > maxCause {
+		cause = strings.ToValidUTF8(cause[:maxCause], "") + "…"
+	}
+	if s == "" {
+		return cause
+	}
+	return s + ": " + cause
 }
 
 // Unwrap returns the cause.

@@ -73,6 +73,9 @@ type Proof struct {
 	// identity or (issuer, subject), whichever Signer found it. Thresholds count
 	// distinct identities (TRUST R28).
 	Identity string
+	// Key identifies the key that signed, if the verifier tells: one holder's
+	// signatures fill one slot, by whatever identity a policy knows the holder.
+	Key string
 	// Who is Identity for people, such as a certificate's subject.
 	Who string
 	// Source says where the signature was found, for messages:

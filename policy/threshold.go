@@ -32,6 +32,9 @@ func (c claims) with(d claims) claims { return append(slices.Clone(c), d...) }
 // evidence is one signature.
 func (p Proof) claims() claims {
 	c := claims{"identity " + p.Identity, "signature " + p.Source}
+	if p.Key != "" {
+		c = append(c, "key "+p.Key)
+	}
 	if p.Evidence != "" {
 		c = append(c, "evidence "+p.Evidence)
 	}

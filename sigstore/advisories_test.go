@@ -234,10 +234,10 @@ func TestCVE202566564TokenOfManyParts(t *testing.T) {
 			}
 			item := forms["Sig"].sign(t, image, c, testimony{by: s})
 			annotate(fixture.AnnotationTimestamp, string(raw))(&item)
-			want(t, ours, image, item, evidence.TimestampInvalid)
+			want(t, ours, image, item, evidence.LimitExceeded)
 			stamps := func(fixture.Signed) ([][]byte, error) { return [][]byte{token}, nil }
 			o := c.Bundle(fixture.BundleOptions{LogEntries: s.LogEntries(testca.EntryOptions{Time: longAgo()}), Timestamps: stamps})
-			want(t, ours, image, bundled(t, image, c.Key, o), evidence.TimestampInvalid)
+			want(t, ours, image, bundled(t, image, c.Key, o), evidence.LimitExceeded)
 		})
 	}
 }

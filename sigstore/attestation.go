@@ -61,7 +61,8 @@ func (s *Signer) ReadCovered(image evidence.Image, item evidence.Item, predicate
 	if err != nil {
 		return policy.Proof{}, err
 	}
-	proof.Identity, proof.Who, proof.Time, proof.Expires, proof.Testimony = by.Identity, by.Who, by.Time, by.Expires, by.Testimony
+	proof.Identity, proof.Key, proof.Who = by.Identity, by.Key, by.Who
+	proof.Time, proof.Expires, proof.Testimony = by.Time, by.Expires, by.Testimony
 	return proof, nil
 }
 
@@ -111,10 +112,10 @@ func (s *Signer) verifyEnvelope(image evidence.Image, item evidence.Item, predic
 		return checkAttestationBody(h, body, loggedAttestation{layer: item.Payload, payload: e.payload, signature: signature})
 	}, signature, item.Payload)
 	if err != nil {
-		return verdict{}, err
+		return verdict{}, h.claiming(err)
 	}
 	v, err := s.party.judge(h, times)
-	v.statement, v.predicateType = e.payload, predicateType
+	v.key, v.statement, v.predicateType = h.key.fingerprint(), e.payload, predicateType
 	return v, err
 }
 

@@ -2,7 +2,6 @@ package sigstore
 
 import (
 	"bytes"
-	"crypto"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -43,11 +42,11 @@ func (s *Signer) verifyBundle(of thing, raw []byte, predicateType string) (verdi
 	var content signed
 	switch {
 	case b.GetDsseEnvelope() != nil:
-		content, err = s.openEnvelope(of, b, predicateType)
+		content, err = s.verifyDSSE(of, b, predicateType)
 	case b.GetMessageSignature() != nil && predicateType != predicateSign && predicateType != anyType:
 		err = notAttested(predicateType, "a signature of the image, which is no attestation")
 	case b.GetMessageSignature() != nil:
-		content, err = s.openMessage(of, b)
+		content, err = s.verifyMessage(of, b)
 	default:
 		err = malformed("a bundle with an envelope or a message signature", nil)
 	}
@@ -56,9 +55,10 @@ func (s *Signer) verifyBundle(of thing, raw []byte, predicateType string) (verdi
 	}
 	times, err := s.provenByBundle(b, content)
 	if err != nil {
-		return verdict{}, err
+		return verdict{}, content.by.claiming(err)
 	}
 	v, err := s.party.judge(content.by, times)
+	v.key = content.by.key.fingerprint()
 	if content.predicateType != predicateSign {
 		v.statement, v.predicateType = content.payload, content.predicateType
 	}
@@ -78,7 +78,7 @@ type signed struct {
 // may be laxer sees it (TRUST R4), and the lists are counted before anything
 // is done with them (R1).
 func openBundle(raw []byte) (*protobundle.Bundle, error) {
-	if n := parts(raw); n > maxParts {
+	if n := commas(raw); n > maxParts {
 		return nil, tooMany("parts of a bundle", maxParts, n)
 	}
 	if err := evidence.CheckJSON(raw); err != nil {
@@ -104,11 +104,11 @@ func openBundle(raw []byte) (*protobundle.Bundle, error) {
 	return b, nil
 }
 
-// parts is about how many values a JSON text has in lists and objects.
-func parts(raw []byte) int { return bytes.Count(raw, []byte(",")) }
+// commas is about how many values a JSON text has in lists and objects.
+func commas(raw []byte) int { return bytes.Count(raw, []byte(",")) }
 
 // enclosed is what came in a bundle's verification material.
-func (s *Signer) enclosed(b *protobundle.Bundle) came {
+func (s *Signer) enclosed(b *protobundle.Bundle) presented {
 	material := b.GetVerificationMaterial()
 	var certificates []*protocommon.X509Certificate
 	switch {
@@ -117,25 +117,25 @@ func (s *Signer) enclosed(b *protobundle.Bundle) came {
 	case material.GetX509CertificateChain() != nil:
 		certificates = material.GetX509CertificateChain().GetCertificates()
 		if len(certificates) == 0 {
-			return came{leaf: []byte{}, bundled: true, got: "a bundle with an empty chain", err: malformed("a certificate in a bundle's chain", nil)}
+			return presented{leaf: []byte{}, bundled: true, got: "a bundle with an empty chain", err: malformed("a certificate in a bundle's chain", nil)}
 		}
 	default:
-		return came{bundled: true, got: byHint(s.party, material)}
+		return presented{bundled: true, got: byHint(s.party, material), hint: hintOf(material)}
 	}
-	c := came{leaf: certificates[0].GetRawBytes(), bundled: true}
+	c := presented{leaf: certificates[0].GetRawBytes(), bundled: true}
 	if c.leaf == nil {
 		c.leaf = []byte{}
 	}
-	c.got = byCertificate(c.leaf)
+	c.got = byDER(c.leaf)
 	for _, further := range certificates[1:] {
 		c.chain = append(c.chain, further.GetRawBytes())
 	}
 	return c
 }
 
-// openEnvelope verifies a DSSE envelope with a statement (TRUST R21, R23, R24).
+// verifyDSSE verifies a DSSE envelope with a statement (TRUST R21, R23, R24).
 // Whose it is comes after its type: statements of other types are not looked at.
-func (s *Signer) openEnvelope(of thing, b *protobundle.Bundle, predicateType string) (signed, error) {
+func (s *Signer) verifyDSSE(of thing, b *protobundle.Bundle, predicateType string) (signed, error) {
 	e := b.GetDsseEnvelope()
 	if err := checkPayloadType(e.GetPayloadType()); err != nil {
 		return signed{}, err
@@ -169,9 +169,9 @@ func (s *Signer) openEnvelope(of thing, b *protobundle.Bundle, predicateType str
 	return c, s.checkSubject(of, statement)
 }
 
-// openMessage verifies a signature over the bytes of an image's manifest or of a
+// verifyMessage verifies a signature over the bytes of an image's manifest or of a
 // file (TRUST R21).
-func (s *Signer) openMessage(of thing, b *protobundle.Bundle) (signed, error) {
+func (s *Signer) verifyMessage(of thing, b *protobundle.Bundle) (signed, error) {
 	m, from := b.GetMessageSignature(), s.enclosed(b)
 	c := signed{message: of.message, signature: m.GetSignature(), predicateType: predicateSign}
 	if len(c.message.content) == 0 && len(c.message.sums) == 0 {
@@ -183,7 +183,7 @@ func (s *Signer) openMessage(of thing, b *protobundle.Bundle) (signed, error) {
 	}
 	if !c.by.key.verifiesOf(c.message, c.signature) {
 		if another := signsAnother(c.by.key, m); another != "" {
-			if hash, _ := hashNamed(m.GetMessageDigest().GetAlgorithm()); of.message.sum(hash) == nil {
+			if hash, _ := hashNumbered(m.GetMessageDigest().GetAlgorithm()); of.message.sum(hash) == nil {
 				return signed{}, &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "the artifact itself, or its digest by the hash that the signature is over", Got: of.name + " for a signature of " + another}
 			}
 			return signed{}, subjectMismatch("a signature of ", of.name, "one of "+another)
@@ -203,7 +203,7 @@ func (s *Signer) openMessage(of thing, b *protobundle.Bundle) (signed, error) {
 // with the message. It proves nothing, but readers go by it: log entries are
 // compared with it.
 func checkMessageDigest(of thing, m *protocommon.MessageSignature) error {
-	hash, name := hashNamed(m.GetMessageDigest().GetAlgorithm())
+	hash, name := hashNumbered(m.GetMessageDigest().GetAlgorithm())
 	if hash == 0 {
 		return malformed("a message signature with a digest by SHA-2", nil)
 	}
@@ -216,25 +216,12 @@ func checkMessageDigest(of thing, m *protocommon.MessageSignature) error {
 // signsAnother returns the digest of the message that the key did sign, if it is
 // the one that the bundle states rather than ours.
 func signsAnother(key publicKey, m *protocommon.MessageSignature) string {
-	hash, name := hashNamed(m.GetMessageDigest().GetAlgorithm())
+	hash, name := hashNumbered(m.GetMessageDigest().GetAlgorithm())
 	digest := m.GetMessageDigest().GetDigest()
 	if hash == 0 || !key.verifiesSum(hash, digest, m.GetSignature()) {
 		return ""
 	}
 	return name + ":" + hex.EncodeToString(digest)
-}
-
-func hashNamed(a protocommon.HashAlgorithm) (crypto.Hash, string) {
-	switch a {
-	case protocommon.HashAlgorithm_SHA2_256:
-		return crypto.SHA256, "sha256"
-	case protocommon.HashAlgorithm_SHA2_384:
-		return crypto.SHA384, "sha384"
-	case protocommon.HashAlgorithm_SHA2_512:
-		return crypto.SHA512, "sha512"
-	default:
-		return 0, ""
-	}
 }
 
 // unsupported classifies what sigstore-go says of a bundle's form.

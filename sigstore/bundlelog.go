@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/tlog"
 	"github.com/sigstore/sigstore-go/pkg/verify"
@@ -45,8 +46,10 @@ func (s *Signer) provenByBundle(b *protobundle.Bundle, c signed) (proven, error)
 	if p.stamped, err = s.checkTimestamps(tokens, c.signature); err != nil {
 		return proven{}, err
 	}
-	if len(p.times()) == 0 && anyWithoutTime(entries) {
-		return proven{}, &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a timestamp beside an entry of Rekor v2, which has no time of its own", Got: "none"}
+	// Without a time nothing says that the log's key was in use. Entries of Rekor's
+	// version 2 have none, and others only under a signed entry timestamp.
+	if len(entries) > 0 && len(p.times()) == 0 {
+		return proven{}, &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a timestamp beside a log entry without a signed time of its own", Got: "none"}
 	}
 	return p, s.checkLogTimes(p)
 }
@@ -65,11 +68,14 @@ func formOf(b *protobundle.Bundle) []bundle.Option {
 func entriesOf(b *protobundle.Bundle, c signed) ([]*tlog.Entry, error) {
 	var entries []*tlog.Entry
 	for i, raw := range b.GetVerificationMaterial().GetTlogEntries() {
-		if n := parts(raw.GetCanonicalizedBody()); n > maxParts {
+		if n := commas(raw.GetCanonicalizedBody()); n > maxParts {
 			return nil, tooMany("parts of a log entry", maxParts, n)
 		}
 		if err := evidence.CheckJSON(raw.GetCanonicalizedBody()); err != nil {
 			return nil, badEntry("a log entry's body", "", err)
+		}
+		if err := checkBodyIsHolders(c.by, raw.GetCanonicalizedBody()); err != nil {
+			return nil, asEntry(err, i)
 		}
 		entry, err := tlog.ParseTransparencyLogEntry(raw)
 		if err != nil {
@@ -78,14 +84,24 @@ func entriesOf(b *protobundle.Bundle, c signed) ([]*tlog.Entry, error) {
 		if err := tlog.ValidateEntry(entry); err != nil {
 			return nil, badEntry("a log entry", "", err)
 		}
+		if err := checkVersion(entry); err != nil {
+			return nil, asEntry(err, i)
+		}
 		if err := bound(entry, c); err != nil {
-			p := *evidence.ProblemOf(err)
-			p.Got = fmt.Sprintf("%s as entry %d", p.Got, i)
-			return nil, &p
+			return nil, asEntry(err, i)
 		}
 		entries = append(entries, entry)
 	}
 	return entries, nil
+}
+
+// asEntry says which entry a problem is with.
+func asEntry(err error, i int) error {
+	p := *evidence.ProblemOf(err)
+	if p.Got != "" {
+		p.Got = fmt.Sprintf("%s as entry %d", p.Got, i)
+	}
+	return &p
 }
 
 // bound checks that an entry is of this signature, key and content (TRUST R25).
@@ -93,14 +109,14 @@ func entriesOf(b *protobundle.Bundle, c signed) ([]*tlog.Entry, error) {
 // how.
 func bound(entry *tlog.Entry, c signed) error {
 	if !bytes.Equal(entry.Signature(), c.signature) {
-		return badEntry("an entry of this signature", "one of another signature", nil)
+		return anotherEntry("signature", nil)
 	}
 	if err := c.by.named(keyOf(entry.PublicKey())); err != nil {
 		return err
 	}
 	if logged, found := entry.GetDssePayloadHash(); found {
 		if own := sha256.Sum256(c.payload); c.payload == nil || !bytes.Equal(logged, own[:]) {
-			return badEntry("an entry of this payload", "one of another payload", nil)
+			return anotherEntry("payload", nil)
 		}
 		return nil
 	}
@@ -108,19 +124,15 @@ func bound(entry *tlog.Entry, c signed) error {
 	if !found {
 		return badEntry("an entry of kind dsse, intoto or hashedrekord", "another", nil)
 	}
-	var hash crypto.Hash
-	switch algorithm {
-	case "sha256", "SHA2_256":
-		hash = crypto.SHA256
-	case "sha384", "SHA2_384":
-		hash = crypto.SHA384
-	case "sha512", "SHA2_512":
-		hash = crypto.SHA512
-	default:
+	hash := hashNamed(algorithm)
+	if hash == 0 { // Rekor v2 uses the names of Sigstore's protocol
+		hash, _ = hashNumbered(protocommon.HashAlgorithm(protocommon.HashAlgorithm_value[algorithm]))
+	}
+	if hash == 0 {
 		return badEntry("an entry with a SHA-2 hash", quote(algorithm), nil)
 	}
 	if own := c.message.sum(hash); own == nil || !bytes.Equal(logged, own) {
-		return badEntry("an entry of this payload", "one of another payload", nil)
+		return anotherEntry("payload", nil)
 	}
 	return nil
 }
@@ -160,7 +172,7 @@ func (s *Signer) logged(entity *bundle.Bundle, entries []*tlog.Entry) ([]policy.
 		const trustSigned = true // an entry's time without a signed entry timestamp is nobody's word (TRUST R26)
 		times, err := verify.VerifyTlogEntry(oneEntry{entity, entry}, s.material, 1, trustSigned)
 		if err != nil {
-			return nil, &evidence.Problem{Reason: evidence.LogEntryInvalid, Expected: "an entry in a log of the trusted root", Err: err}
+			return nil, s.entryProblem(entry, id, err)
 		}
 		f := policy.LogFacts{Log: id, Index: entry.LogIndex()}
 		if len(times) == 1 {
@@ -174,11 +186,17 @@ func (s *Signer) logged(entity *bundle.Bundle, entries []*tlog.Entry) ([]policy.
 	return all, nil
 }
 
-func anyWithoutTime(entries []*tlog.Entry) bool {
-	for _, e := range entries {
-		if e.IsRekorV2() {
-			return true
+// shortLogID is enough of a log's id for people to compare.
+const shortLogID = 12
+
+// entryProblem says what is wrong with an entry of a known log. One with a signed
+// entry timestamp that does not verify sigstore-go counts as none, and says so.
+func (s *Signer) entryProblem(entry *tlog.Entry, id string, err error) error {
+	problem := &evidence.Problem{Reason: evidence.LogEntryInvalid, Expected: "an entry in a log of the trusted root", Err: err}
+	if entry.HasInclusionPromise() {
+		if broken := tlog.VerifySET(entry, s.options.TrustedRoot.root.RekorLogs()); broken != nil {
+			problem.Got, problem.Err = "an entry whose signature by log "+id[:min(len(id), shortLogID)]+"… does not verify", broken
 		}
 	}
-	return false
+	return problem
 }

@@ -39,7 +39,7 @@ func TestR25BundleLog(t *testing.T) {
 	}{
 		"Good":                  {reason: "an entry of this signature", sign: bad(testca.EntryOptions{})},
 		"GoodMessage":           {reason: "an entry of a message signature", sign: message(testca.EntryOptions{})},
-		"ProofAlone":            {reason: "a proof under a signed checkpoint", sign: bad(testca.EntryOptions{NoPromise: true})},
+		"R26ProofAlone":         {reason: "a proof under a signed checkpoint, at no time", sign: bad(testca.EntryOptions{NoPromise: true}), want: evidence.TimestampMissing},
 		"Missing":               {reason: "no entry", want: evidence.LogEntryMissing},
 		"MissingOfMessage":      {reason: "no entry", sign: fixture.BundleOptions{MessageSignature: true}, want: evidence.LogEntryMissing},
 		"OtherSignature":        {reason: "CVE-2022-23649", sign: bad(testca.EntryOptions{Signature: []byte("another")}), want: evidence.LogEntryInvalid},
@@ -223,11 +223,12 @@ func TestR4RepeatedNameInALogEntry(t *testing.T) {
 	s := signer(t, k, sigstore.KeyOptions{Options: sigstore.Options{TrustedRoot: rootWith(t, log.logs(), nil)}})
 	made := testca.New(t, testca.Options{}) // writes the bodies
 	for name, tc := range map[string]struct {
-		edit func([]byte) []byte
-		want evidence.Reason
+		edit   func([]byte) []byte
+		bundle evidence.Reason // read that far: this log's entries have no time
+		want   evidence.Reason
 	}{
-		"Once":  {edit: func(b []byte) []byte { return b }},
-		"Twice": {edit: prefixed(`{"kind":"x",`), want: evidence.LogEntryInvalid},
+		"Once":  {edit: func(b []byte) []byte { return b }, bundle: evidence.TimestampMissing},
+		"Twice": {edit: prefixed(`{"kind":"x",`), bundle: evidence.LogEntryInvalid, want: evidence.LogEntryInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			entries := func(signed fixture.Signed) ([]*protorekor.TransparencyLogEntry, error) {
@@ -238,7 +239,7 @@ func TestR4RepeatedNameInALogEntry(t *testing.T) {
 				body := tc.edit(e.GetCanonicalizedBody())
 				return []*protorekor.TransparencyLogEntry{log.include(t, body, e.GetKindVersion().GetKind(), e.GetKindVersion().GetVersion())}, nil
 			}
-			want(t, s, image, bundled(t, image, k, fixture.BundleOptions{LogEntries: entries}), tc.want)
+			want(t, s, image, bundled(t, image, k, fixture.BundleOptions{LogEntries: entries}), tc.bundle)
 			annotated := func(signed fixture.Signed) (map[string]string, error) {
 				e, err := made.Entry(signed, testca.EntryOptions{})
 				if err != nil {

@@ -20,6 +20,7 @@ type certificateParty struct {
 	key         publicKey         // of pinned
 	authorities []authority       // none: pinned alone is trusted
 	subject     Match
+	log         Log // what the options ask of it, for messages
 	now         func() time.Time
 }
 
@@ -49,16 +50,16 @@ func NewCertificate(o CertificateOptions) (*Signer, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	p := certificateParty{subject: o.Subject, now: o.Now}
+	p := certificateParty{subject: o.Subject, log: o.TransparencyLog, now: o.Now}
 	switch {
 	case len(o.Certificate) == 0 && len(o.Chain) == 0:
 		return nil, errors.New("certificate: expected a certificate or a chain of authorities, got neither")
 	case len(o.Certificate) > 0 && (!o.Subject.IsZero() || o.AnySubject):
 		return nil, errors.New("subject: expected none beside a certificate, which has its own")
 	case len(o.Certificate) == 0 && o.Subject.IsZero() && !o.AnySubject:
-		return nil, errors.New("subject: expected a subject or anySubject: true with a chain alone, got neither")
-	case !o.AnySubject && o.Subject.admitsStrangers(strangers[:]):
-		return nil, fmt.Errorf("subject: expected a pattern that does not admit everybody's identities, got %s: say anySubject: true if that is meant", o.Subject)
+		return nil, errors.New("subject: expected one with a chain alone, got none")
+	case !o.AnySubject && (o.Subject.admitsStrangers(strangers[:]) || o.Subject.admitsAnyOwner()):
+		return nil, fmt.Errorf("subject: expected a pattern that does not admit everybody's identities, got %s", o.Subject)
 	}
 	var err error
 	if len(o.Chain) > 0 {
@@ -101,7 +102,7 @@ func (p *certificateParty) pin(text []byte) error {
 	if p.authorities == nil {
 		return nil
 	}
-	_, err = chainsAt(p.authorities, holder{certificate: p.pinned}, []time.Time{p.pinned.NotBefore})
+	_, err = chainsAt(p.authorities, holder{certificate: p.pinned}, moments{times: []time.Time{p.pinned.NotBefore}})
 	if err != nil && evidence.ProblemOf(err).Reason == evidence.CertificateUntrusted {
 		return err
 	}
@@ -116,16 +117,24 @@ func parseAuthority(text []byte) ([]authority, error) {
 	}
 	for _, c := range certificates {
 		if !c.IsCA {
-			return nil, fmt.Errorf("expected certificates of authorities, got %q, which is none", nameOf(c))
+			return nil, fmt.Errorf("expected certificates of authorities, got %s, which is none", quote(nameOf(c)))
 		}
 	}
 	last := len(certificates) - 1
-	for i, c := range certificates[:last] {
-		if err := c.CheckSignatureFrom(certificates[i+1]); err != nil {
-			return nil, fmt.Errorf("expected each authority before the one that issued it and the root last, got %q before %q: %w", nameOf(c), nameOf(certificates[i+1]), err)
-		}
+	if err := checkOrder(certificates); err != nil {
+		return nil, err
 	}
 	return []authority{{root: certificates[last], intermediates: certificates[:last]}}, nil
+}
+
+// checkOrder checks that each certificate is issued by the next one.
+func checkOrder(certificates []*x509.Certificate) error {
+	for i, c := range certificates[1:] {
+		if err := certificates[i].CheckSignatureFrom(c); err != nil {
+			return fmt.Errorf("expected each certificate before the one that issued it and the root last, got %s before %s: %w", quote(nameOf(certificates[i])), quote(nameOf(c)), err)
+		}
+	}
+	return nil
 }
 
 // parseCertificates reads PEM that holds certificates and nothing else.
@@ -150,6 +159,9 @@ func parseCertificates(text []byte) ([]*x509.Certificate, error) {
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
+			return nil, err
+		}
+		if err := checkKeys(c); err != nil {
 			return nil, err
 		}
 		certificates = append(certificates, c)
@@ -195,34 +207,37 @@ func fingerprintOf(c *x509.Certificate) string {
 
 // holder returns the key of the certificate that came, or of the one that is
 // asked for if none came.
-func (p certificateParty) holder(c came) (holder, error) {
+func (p certificateParty) holder(c presented) (holder, error) {
 	if p.pinned != nil && c.leaf == nil {
 		return holder{key: p.key, certificate: p.pinned}, nil
 	}
 	h, err := c.certified(p)
-	if err == nil && p.pinned != nil && !h.certificate.Equal(p.pinned) {
+	if err != nil || p.pinned == nil {
+		return h, err
+	}
+	if !h.certificate.Equal(p.pinned) {
 		return holder{}, mismatchOf(p, c.got)
 	}
-	return h, err
+	h.claim = "" // it is the one that is expected
+	return h, nil
 }
 
 func (p certificateParty) judge(h holder, times proven) (verdict, error) {
-	at, v := times.times(), verdict{}
-	if len(at) > 0 {
-		v.made = slices.MinFunc(at, time.Time.Compare)
-	}
-	if len(at) == 0 {
+	at, v := moments{times: times.times()}, verdict{}
+	if len(at.times) > 0 {
+		v.made = slices.MinFunc(at.times, time.Time.Compare)
+	} else {
 		if p.now == nil {
-			return verdict{}, &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a log's or authority's word on when a signature with a certificate was made", Got: "none"}
+			return verdict{}, h.timeless(p.log, "a certificate")
 		}
-		at = []time.Time{p.now()}
+		at = moments{times: []time.Time{p.now()}, unproven: true}
 	}
 	chains := [][]*x509.Certificate{{h.certificate}}
 	var err error
 	if p.authorities != nil {
 		chains, err = chainsAt(p.authorities, h, at)
-	} else if t, c := outsideOf(chains[0], at); c != nil {
-		err = notValid(validity(c), t)
+	} else if t, c := outsideOf(chains[0], at.times); c != nil {
+		err = h.outside(at, t, c)
 	}
 	if err != nil {
 		return verdict{}, err

@@ -272,7 +272,7 @@ func TestNewCertificateRefuses(t *testing.T) {
 	}{
 		"Nothing":             {reason: "whose?", says: "neither"},
 		"ChainAlone":          {reason: "anybody of the authority, unsaid", options: sigstore.CertificateOptions{Chain: chain}, says: "subject"},
-		"R14AnySubject":       {reason: "anybody of the authority, unsaid", options: sigstore.CertificateOptions{Chain: chain, Subject: matching(t, ".*")}, says: "anySubject"},
+		"R14AnySubject":       {reason: "anybody of the authority, unsaid", options: sigstore.CertificateOptions{Chain: chain, Subject: matching(t, ".*")}, says: "everybody"},
 		"SubjectBeside":       {reason: "a certificate has its own", options: sigstore.CertificateOptions{Certificate: c.PEM, Subject: sigstore.Exactly("x")}, says: "subject"},
 		"AnySubjectBeside":    {reason: "a certificate has its own", options: sigstore.CertificateOptions{Certificate: c.PEM, AnySubject: true}, says: "subject"},
 		"TwoCertificates":     {reason: "which?", options: sigstore.CertificateOptions{Certificate: append(bytes.Clone(c.PEM), c.PEM...)}, says: "one certificate"},

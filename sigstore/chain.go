@@ -30,21 +30,28 @@ func authoritiesOf(t *TrustedRoot) []authority {
 	return all
 }
 
+// moments are the times at which a chain must be valid, which are at least one:
+// those that are proven, or now if none is.
+type moments struct {
+	times    []time.Time
+	unproven bool
+}
+
 // chainsAt returns the chains from a certificate to one of the authorities that
-// were valid at all the times, which are at least one: each certificate of a
-// chain, the authority's own period, and every use that the chain allows (TRUST
-// R26; CVE-2026-24122). Certificates that came along may be between.
-func chainsAt(authorities []authority, h holder, times []time.Time) ([][]*x509.Certificate, error) {
+// were valid at all the moments: each certificate of a chain, the authority's own
+// period, and every use that the chain allows (TRUST R26; CVE-2026-24122).
+// Certificates that came along may be between.
+func chainsAt(authorities []authority, h holder, at moments) ([][]*x509.Certificate, error) {
 	leaf := withoutHandled(h.certificate)
 	if leaf.IsCA {
-		return nil, badCertificate("a use of its own", "one of an authority", nil)
+		return nil, h.claiming(badCertificate("a use of its own", "one of an authority", nil))
 	}
 	if leaf.KeyUsage != 0 && leaf.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 {
-		return nil, badCertificate("key usage digitalSignature", "one without", nil)
+		return nil, h.claiming(badCertificate("key usage digitalSignature", "one without", nil))
 	}
 	failed := untrusted(h, nil)
 	for i, a := range authorities {
-		chains, err := a.chains(leaf, h, times)
+		chains, err := a.chains(leaf, h, at)
 		if err == nil {
 			return chains, nil
 		}
@@ -57,9 +64,9 @@ func chainsAt(authorities []authority, h holder, times []time.Time) ([][]*x509.C
 	return nil, failed
 }
 
-func (a authority) chains(leaf *x509.Certificate, h holder, times []time.Time) ([][]*x509.Certificate, error) {
+func (a authority) chains(leaf *x509.Certificate, h holder, at moments) ([][]*x509.Certificate, error) {
 	options := x509.VerifyOptions{
-		Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: times[0],
+		Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: at.times[0],
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
 	}
 	options.Roots.AddCert(a.root)
@@ -68,22 +75,22 @@ func (a authority) chains(leaf *x509.Certificate, h holder, times []time.Time) (
 	}
 	chains, err := leaf.Verify(options)
 	if err != nil {
-		return nil, chainProblem(h, times[0], err)
+		return nil, chainProblem(h, at, err)
 	}
-	for _, t := range times {
+	for _, t := range at.times {
 		if (!a.from.IsZero() && t.Before(a.from)) || (!a.until.IsZero() && t.After(a.until)) {
-			return nil, notValid(fmt.Sprintf("authority %s, which counts from %s to %s", quote(a.root.Subject.String()), instant(a.from), instant(a.until)), t)
+			return nil, h.notValid(at, t, fmt.Sprintf("authority %s, which counts %s", quote(nameOf(a.root)), period(a.from, a.until)))
 		}
 	}
 	var valid [][]*x509.Certificate
 	for _, chain := range chains {
-		if _, outside := outsideOf(chain, times); outside == nil {
+		if _, outside := outsideOf(chain, at.times); outside == nil {
 			valid = append(valid, chain)
 		}
 	}
 	if len(valid) == 0 {
-		t, c := outsideOf(chains[0], times)
-		return nil, notValid(validity(c), t)
+		t, c := outsideOf(chains[0], at.times)
+		return nil, h.outside(at, t, c)
 	}
 	return valid, nil
 }
@@ -118,46 +125,50 @@ func withoutHandled(c *x509.Certificate) *x509.Certificate {
 	return &copied
 }
 
-func validity(c *x509.Certificate) string {
-	return fmt.Sprintf("certificate %s, which is valid from %s to %s", quote(nameOf(c)), instant(c.NotBefore), instant(c.NotAfter))
+// outside is the problem of a certificate of the holder's chain that is not valid
+// at one of the moments.
+func (h holder) outside(at moments, t time.Time, c *x509.Certificate) error {
+	what := fmt.Sprintf("certificate %s valid %s", quote(nameOf(c)), period(c.NotBefore, c.NotAfter))
+	if c.Equal(h.certificate) {
+		h.claim = "" // which the certificate's name says
+	}
+	return h.notValid(at, t, what)
 }
 
-// nameOf is what a message calls a certificate.
-func nameOf(c *x509.Certificate) string {
-	if name := c.Subject.String(); name != "" {
-		return name
+func (h holder) notValid(at moments, t time.Time, with string) error {
+	got := "one"
+	if h.claim != "" {
+		got = h.claim
 	}
-	if names, err := namesOf(c); err == nil && len(names) > 0 {
-		return names[0]
+	if at.unproven {
+		got += " that nothing proves the time of, judged now (" + second(t) + "), with " + with
+	} else {
+		got += " made at " + second(t) + " with " + with
 	}
-	return "serial " + c.SerialNumber.Text(16)
-}
-
-func notValid(what string, t time.Time) error {
-	return &evidence.Problem{Reason: evidence.CertificateInvalid, Expected: "a signature made while every certificate of its chain was valid", Got: "one made at " + instant(t) + " with " + what}
+	return &evidence.Problem{Reason: evidence.CertificateInvalid, Expected: "a signature made while every certificate of its chain was valid", Got: got}
 }
 
 // chainProblem classifies what crypto/x509 says of a chain.
-func chainProblem(h holder, t time.Time, err error) error {
+func chainProblem(h holder, at moments, err error) error {
 	var invalid x509.CertificateInvalidError
 	if !errors.As(err, &invalid) {
 		if unknown := (x509.UnhandledCriticalExtension{}); errors.As(err, &unknown) {
-			return badCertificate("no critical extension that is not known", "one with", nil)
+			return h.claiming(badCertificate("no critical extension that is not known", "one with", nil))
 		}
 		return untrusted(h, err)
 	}
 	switch {
 	case invalid.Reason == x509.Expired && invalid.Cert != nil:
-		return notValid(validity(invalid.Cert), t)
+		return h.outside(at, at.times[0], invalid.Cert)
 	case invalid.Reason == x509.IncompatibleUsage:
-		return badCertificate("extended key usage codeSigning throughout its chain", "one without", nil)
+		return h.claiming(badCertificate("extended key usage codeSigning throughout its chain", "one without", nil))
 	}
-	return badCertificate("a valid chain", "", err)
+	return h.claiming(badCertificate("a valid chain", "", err))
 }
 
 func untrusted(h holder, err error) error {
-	return &evidence.Problem{
+	return h.claiming(&evidence.Problem{
 		Reason: evidence.CertificateUntrusted, Expected: "a certificate by an authority that the signer trusts",
-		Got: byCertificate(h.certificate.Raw) + ", issued by " + quote(h.certificate.Issuer.String()), Err: err,
-	}
+		Got: "one issued by " + quote(h.certificate.Issuer.String()), Err: err,
+	})
 }

@@ -32,7 +32,7 @@ type envelopeDocument struct {
 
 // openLayer reads an envelope strictly (TRUST R4). Nothing of it is verified.
 func openLayer(raw []byte) (envelope, error) {
-	if n := parts(raw); n > maxParts {
+	if n := commas(raw); n > maxParts {
 		return envelope{}, tooMany("parts of an envelope", maxParts, n)
 	}
 	var d envelopeDocument

@@ -116,7 +116,7 @@ func checkFirstInTotoBody(h holder, raw []byte, of loggedAttestation) error {
 	content := b.Spec.Content
 	envelope, err := hex.DecodeString(content.Hash.Value)
 	if own := sha256.Sum256(of.layer); err != nil || content.Hash.Algorithm != "sha256" || !bytes.Equal(envelope, own[:]) {
-		return badEntry("an entry of this envelope", "one of another envelope", err)
+		return anotherEntry("envelope", err)
 	}
 	if content.PayloadHash == (loggedHash{}) {
 		return nil // the oldest entries have none; the envelope holds the payload
@@ -140,5 +140,5 @@ func checkLoggedSignature(h holder, signatures []loggedSignature, signature []by
 			return h.checkLogged(s.key)
 		}
 	}
-	return badEntry("an entry of this signature", "one of another signature", nil)
+	return anotherEntry("signature", nil)
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -166,6 +167,15 @@ const (
 	nameURI   = 6
 )
 
+// What names of each kind look like. A name in the clothes of another kind would
+// escape the constraints that authorities put on that kind (RFC 5280 §4.2.1.10):
+// a host that is a mail address, or a user name that is a URI.
+var (
+	mailName = regexp.MustCompile(`^[^@/\s]+@[^@/\s]+$`)
+	dnsName  = regexp.MustCompile(`^[A-Za-z0-9.*_-]+$`)
+	uriName  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
+)
+
 // identityOf returns a certificate's only subject alternative name.
 func identityOf(c *x509.Certificate) (string, error) {
 	names, err := namesOf(c)
@@ -210,7 +220,11 @@ func namesOf(c *x509.Certificate) ([]string, error) {
 func nameText(name cryptobyte.String, tag cbasn1.Tag) (string, error) {
 	mail, dns, uri := cbasn1.Tag(nameMail).ContextSpecific(), cbasn1.Tag(nameDNS).ContextSpecific(), cbasn1.Tag(nameURI).ContextSpecific()
 	if tag == mail || tag == dns || tag == uri {
-		return plain(name)
+		text, err := plain(name)
+		if err == nil && (tag == mail && !mailName.MatchString(text) || tag == dns && !dnsName.MatchString(text) || tag == uri && !uriName.MatchString(text)) {
+			return "", fmt.Errorf("expected a name of its kind, got %s", quote(text))
+		}
+		return text, err
 	}
 	if tag != cbasn1.Tag(nameOther).ContextSpecific().Constructed() {
 		return "", nil
@@ -223,7 +237,11 @@ func nameText(name cryptobyte.String, tag cbasn1.Tag) (string, error) {
 	if !kind.Equal(append(slices.Clone(fulcioArc), fulcioOtherName)) || !value.ReadASN1(&text, cbasn1.UTF8String) || !value.Empty() {
 		return "", nil
 	}
-	return plain(text)
+	other, err := plain(text)
+	if err == nil && (uriName.MatchString(other) || mailName.MatchString(other) && !strings.Contains(other, "!")) {
+		return "", fmt.Errorf("expected a user name, got %s", quote(other))
+	}
+	return other, err
 }
 
 // describeCertificate returns the verified facts for people.

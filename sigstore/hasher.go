@@ -39,3 +39,19 @@ func instant(t time.Time) string {
 	}
 	return t.UTC().Format(time.RFC3339Nano)
 }
+
+// second is a time as messages tell it.
+func second(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// period is a time from one to another as messages tell it; zero is unbounded.
+func period(from, until time.Time) string {
+	switch {
+	case from.IsZero() && until.IsZero():
+		return "at any time"
+	case from.IsZero():
+		return "to " + second(until)
+	case until.IsZero():
+		return "from " + second(from)
+	}
+	return "from " + second(from) + " to " + second(until)
+}

@@ -136,6 +136,12 @@ type Identity struct {
 	Extensions map[string]Match
 }
 
+// namesSource reports whether one repository is named that was built: nobody else
+// runs workflows for it, whoever wrote them.
+func (i Identity) namesSource() bool {
+	return i.SourceRepository != "" || i.Extensions[extensionSource].kind == matchExactly
+}
+
 func (i Identity) check() error {
 	switch {
 	case i.Issuer.IsZero():
@@ -143,9 +149,9 @@ func (i Identity) check() error {
 	case i.Subject.IsZero() && !i.AnySubject:
 		return errors.New("subject: expected an identity, got none")
 	case !i.AnySubject && i.Issuer.admitsStrangers(strangeIssuers[:]):
-		return fmt.Errorf("issuer: expected a pattern that does not admit every issuer, got %s: say anySubject: true if that is meant", i.Issuer)
-	case !i.AnySubject && i.Subject.admitsStrangers(strangers[:]):
-		return fmt.Errorf("subject: expected a pattern that does not admit everybody's identities, got %s: say anySubject: true if that is meant", i.Subject)
+		return fmt.Errorf("issuer: expected a pattern that does not admit every issuer, got %s", i.Issuer)
+	case !i.AnySubject && (i.Subject.admitsStrangers(strangers[:]) || !i.namesSource() && i.Subject.admitsAnyOwner()):
+		return fmt.Errorf("subject: expected a pattern that does not admit everybody's identities, got %s", i.Subject)
 	}
 	for _, name := range slices.Sorted(maps.Keys(i.Extensions)) {
 		if !slices.Contains(ExtensionNames(), name) {
@@ -177,8 +183,8 @@ func (i Identity) describe() string {
 	return subject + " by issuer " + i.Issuer.String()
 }
 
-// check compares what a certificate states with what is asked.
-func (i Identity) matches(f facts) error {
+// compare compares what a certificate states with what is asked.
+func (i Identity) compare(f facts) error {
 	found := fmt.Sprintf("%s by issuer %s", quote(f.identity), quote(f.issuer))
 	if !i.Issuer.matches(f.issuer) || (!i.Subject.IsZero() && !i.Subject.matches(f.identity)) {
 		return &evidence.Problem{Reason: evidence.IdentityMismatch, Expected: i.describe(), Got: found}

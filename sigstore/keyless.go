@@ -18,6 +18,7 @@ import (
 type keylessParty struct {
 	identity Identity
 	ctLog    Log
+	log      Log // what the options ask of it, for messages
 	root     *TrustedRoot
 }
 
@@ -55,7 +56,7 @@ func NewKeyless(identity Identity, o KeylessOptions) (*Signer, error) {
 		return nil, errors.New("transparency log: expected a trusted root with a timestamp authority where the log is ignored, got one without")
 	}
 	identity.Extensions = maps.Clone(identity.Extensions)
-	return newSigner(keylessParty{identity: identity, ctLog: o.CTLog, root: o.TrustedRoot}, o.Options, o.TrustedRoot.root), nil
+	return newSigner(keylessParty{identity: identity, ctLog: o.CTLog, log: o.TransparencyLog, root: o.TrustedRoot}, o.Options, o.TrustedRoot.root), nil
 }
 
 func (p keylessParty) identify(h *hasher) {
@@ -66,7 +67,7 @@ func (p keylessParty) identify(h *hasher) {
 func (p keylessParty) describe() string { return p.identity.describe() }
 
 // holder returns the key of the certificate that came.
-func (p keylessParty) holder(c came) (holder, error) { return c.certified(p) }
+func (p keylessParty) holder(c presented) (holder, error) { return c.certified(p) }
 
 // judge decides whether the certificate is trusted and names the identity. What
 // it names is compared last, when it is known to be true: the message may tell
@@ -74,33 +75,33 @@ func (p keylessParty) holder(c came) (holder, error) { return c.certified(p) }
 func (p keylessParty) judge(h holder, times proven) (verdict, error) {
 	proven := times.times()
 	if len(proven) == 0 {
-		return verdict{}, &evidence.Problem{Reason: evidence.TimestampMissing, Expected: "a log's or authority's word on when a signature with a short-lived certificate was made", Got: "none"}
+		return verdict{}, h.timeless(p.log, "a short-lived certificate")
 	}
 	// crypto/x509 takes a certificate without any extended key usage for one of
 	// every use. Fulcio's have this one.
 	if !slices.Contains(h.certificate.ExtKeyUsage, x509.ExtKeyUsageCodeSigning) {
-		return verdict{}, badCertificate("extended key usage codeSigning", "one without", nil)
+		return verdict{}, h.claiming(badCertificate("extended key usage codeSigning", "one without", nil))
 	}
-	chains, err := chainsAt(authoritiesOf(p.root), h, proven)
+	chains, err := chainsAt(authoritiesOf(p.root), h, moments{times: proven})
 	if err != nil {
 		return verdict{}, err
 	}
 	if p.ctLog == LogRequired {
 		if err := verify.VerifySignedCertificateTimestamp(chains, 1, p.root.root); err != nil {
-			return verdict{}, &evidence.Problem{Reason: evidence.CertificateUntrusted, Expected: "a certificate that a certificate transparency log of the trusted root promised to hold", Err: err}
+			return verdict{}, h.claiming(&evidence.Problem{Reason: evidence.CertificateUntrusted, Expected: "a certificate that a certificate transparency log of the trusted root promised to hold", Err: err})
 		}
 	}
 	f, err := factsOf(h.certificate)
 	if err != nil {
 		return verdict{}, err
 	}
-	if err := p.identity.matches(f); err != nil {
+	if err := p.identity.compare(f); err != nil {
 		return verdict{}, err
 	}
-	h2 := newHasher()
-	h2.add(f.issuer, f.identity)
+	id := newHasher()
+	id.add(f.issuer, f.identity)
 	return verdict{
-		identity: "keyless:" + h2.sum(), who: fmt.Sprintf("%q by issuer %q", f.identity, f.issuer),
+		identity: "keyless:" + id.sum(), who: quote(f.identity) + " by issuer " + quote(f.issuer),
 		made: slices.MinFunc(proven, time.Time.Compare), testimony: testimonyOf(describeCertificate(h.certificate, f), times),
 	}, nil
 }

@@ -1,7 +1,6 @@
 package sigstore
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -62,7 +61,7 @@ func (p keyParty) describe() string {
 
 // holder returns the key: it decides, whatever certificate lies beside a legacy
 // signature. A bundle with a certificate is one by its holder.
-func (p keyParty) holder(c came) (holder, error) {
+func (p keyParty) holder(c presented) (holder, error) {
 	if c.bundled && c.leaf != nil {
 		return holder{}, mismatchOf(p, c.got)
 	}
@@ -84,8 +83,8 @@ func (p keyParty) judge(h holder, times proven) (verdict, error) {
 		if !keyVerifier(p).ValidAtTime(t) {
 			return verdict{}, &evidence.Problem{
 				Reason:   evidence.TimestampInvalid,
-				Expected: fmt.Sprintf("a time from %q to %q, when the key was valid", instant(p.notBefore), instant(p.notAfter)),
-				Got:      instant(t),
+				Expected: "a time " + period(p.notBefore, p.notAfter) + ", when the key was valid",
+				Got:      second(t),
 			}
 		}
 	}

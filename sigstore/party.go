@@ -19,12 +19,13 @@ const (
 	maxCertificate = 32 << 10
 )
 
-// came is what came along with a signature to say whose it is. Nothing of it is
-// verified.
-type came struct {
+// presented is what came along with a signature to say whose it is. Nothing of it
+// is verified.
+type presented struct {
 	leaf  []byte   // the certificate in DER; nil if none came
 	chain [][]byte // further ones in DER, in any order
 	got   string   // who seems to have signed, for messages
+	hint  string   // which key a bundle names in a certificate's place, for messages
 	err   error    // why certificates that came do not parse
 	// bundled says that they came in a bundle, which names a certificate or a key,
 	// not both.
@@ -36,6 +37,7 @@ type holder struct {
 	key         publicKey
 	certificate *x509.Certificate   // nil for a bare key
 	chain       []*x509.Certificate // that came along, and are trusted by nobody yet
+	claim       string              // who seems to have signed, for messages; empty if it is known
 }
 
 // proven is what proves when a signature was made.
@@ -55,9 +57,20 @@ func (p proven) times() []time.Time {
 	return times
 }
 
+// timeless is the problem of a signature with a certificate when nothing proves
+// when it was made.
+func (h holder) timeless(l Log, certificate string) error {
+	expected := "a log's or authority's word on when a signature with " + certificate + " was made"
+	if l == LogIgnored {
+		expected = "a timestamp of a signature with " + certificate + ", as the transparency log is ignored"
+	}
+	return h.claiming(&evidence.Problem{Reason: evidence.TimestampMissing, Expected: expected, Got: "none"})
+}
+
 // verdict is what was found to be signed, by whom and when.
 type verdict struct {
 	identity, who string
+	key           string    // fingerprint of the one that verifies
 	made          time.Time // if something proves when
 	expires       time.Time // if it was judged as of now
 	testimony     policy.Testimony
@@ -69,8 +82,8 @@ type verdict struct {
 
 // annotated is what came in a legacy layer's annotations. An empty annotation
 // is as good as none: Tekton Chains writes both always.
-func annotated(annotations map[string]string) came {
-	c := came{got: bySimple(annotations)}
+func annotated(annotations map[string]string) presented {
+	c := presented{got: bySimple(annotations)}
 	if text := annotations[annotationCertificate]; text != "" {
 		block, rest := pem.Decode([]byte(text))
 		if block == nil || block.Type != "CERTIFICATE" {
@@ -104,9 +117,9 @@ func pemChain(text []byte, chain [][]byte) ([][]byte, error) {
 }
 
 // certified reads the certificate that came and returns the holder of its key.
-func (c came) certified(p party) (holder, error) {
+func (c presented) certified(p party) (holder, error) {
 	if c.leaf == nil {
-		return holder{}, mismatchOf(p, c.got)
+		return holder{}, mismatchOf(p, "a signature without a certificate"+c.hint)
 	}
 	if c.err != nil {
 		return holder{}, c.err
@@ -122,11 +135,14 @@ func (c came) certified(p party) (holder, error) {
 	if err != nil {
 		return holder{}, &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "a certificate with a key of a kind that is accepted", Err: err}
 	}
-	h := holder{key: key, certificate: leaf}
+	h := holder{key: key, certificate: leaf, claim: byCertificate(leaf)}
 	for _, der := range c.chain {
 		certificate, err := parseCertificate(der)
 		if err != nil {
 			return holder{}, err
+		}
+		if err := checkKeys(certificate); err != nil {
+			return holder{}, &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "a chain with keys of kinds that are accepted", Err: err}
 		}
 		h.chain = append(h.chain, certificate)
 	}

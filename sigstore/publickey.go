@@ -194,10 +194,10 @@ func (p publicKey) verifiesSum(h crypto.Hash, digest, signature []byte) bool {
 	return false
 }
 
-// equal reports whether der or PEM in it is this key.
+// equal reports whether the other key is this one.
 func (p publicKey) equal(other crypto.PublicKey) bool {
-	k, comparable := p.key.(interface{ Equal(crypto.PublicKey) bool })
-	return comparable && k.Equal(other)
+	k, comparing := p.key.(interface{ Equal(crypto.PublicKey) bool })
+	return comparing && k.Equal(other)
 }
 
 // fingerprint is the SHA-256 of the key's SubjectPublicKeyInfo in hexadecimal.

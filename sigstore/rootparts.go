@@ -113,15 +113,13 @@ func authorityParts(name string, chains [][]byte) ([]*prototrust.CertificateAuth
 			return nil, fmt.Errorf("%s[%d]: %w", name, i, err)
 		}
 		if last := certificates[len(certificates)-1]; !last.IsCA {
-			return nil, fmt.Errorf("%s[%d]: expected the certificate of an authority as the last one, got %q", name, i, nameOf(last))
+			return nil, fmt.Errorf("%s[%d]: expected the certificate of an authority as the last one, got %s", name, i, quote(nameOf(last)))
+		}
+		if err := checkOrder(certificates); err != nil {
+			return nil, fmt.Errorf("%s[%d]: %w", name, i, err)
 		}
 		chain := &protocommon.X509CertificateChain{}
-		for j, c := range certificates {
-			if j > 0 {
-				if err := certificates[j-1].CheckSignatureFrom(c); err != nil {
-					return nil, fmt.Errorf("%s[%d]: expected each certificate before the one that issued it, got %q before %q: %w", name, i, nameOf(certificates[j-1]), nameOf(c), err)
-				}
-			}
+		for _, c := range certificates {
 			chain.Certificates = append(chain.Certificates, &protocommon.X509Certificate{RawBytes: c.Raw})
 		}
 		all = append(all, &prototrust.CertificateAuthority{CertChain: chain})

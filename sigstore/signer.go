@@ -29,7 +29,7 @@ var _ policy.CoveredReader = (*Signer)(nil)
 type party interface {
 	// holder returns the key with which a signature must verify, given what
 	// came along with it.
-	holder(came) (holder, error)
+	holder(presented) (holder, error)
 	// judge decides, when a signature verifies with the holder's key, whether
 	// the holder is the party, given what proves when it was made.
 	judge(holder, proven) (verdict, error)
@@ -115,7 +115,7 @@ func prove(item evidence.Item, verify func() (verdict, error)) (proof policy.Pro
 		return policy.Proof{}, &p
 	}
 	proof = policy.Proof{
-		Identity: v.identity, Who: v.who, Source: source(item), Reference: v.reference,
+		Identity: v.identity, Key: v.key, Who: v.who, Source: source(item), Reference: v.reference,
 		Time: v.made, Expires: v.expires, Testimony: &v.testimony,
 	}
 	if v.statement != nil {

@@ -67,10 +67,10 @@ func (s *Signer) verifySimple(image evidence.Image, item evidence.Item) (verdict
 		return checkBody(h, body, item.Payload, signature)
 	}, signature)
 	if err != nil {
-		return verdict{}, err
+		return verdict{}, h.claiming(err)
 	}
 	v, err := s.party.judge(h, times)
-	v.reference = p.Critical.Identity.Reference
+	v.key, v.reference = h.key.fingerprint(), p.Critical.Identity.Reference
 	return v, err
 }
 

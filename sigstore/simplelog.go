@@ -52,6 +52,12 @@ type logBody struct {
 	} `json:"spec"`
 }
 
+// anotherEntry is the problem of an entry whose signature, key, certificate or
+// payload is not this one's.
+func anotherEntry(what string, cause error) error {
+	return badEntry("an entry of this "+what, "one of another "+what, cause)
+}
+
 func badEntry(expected, got string, cause error) error {
 	return &evidence.Problem{Reason: evidence.LogEntryInvalid, Expected: expected, Got: got, Err: cause}
 }
@@ -122,7 +128,7 @@ func withinLog(log *root.TransparencyLog, t time.Time) error {
 		return badEntry("an entry in a log of the trusted root", "one in another", nil)
 	}
 	if t.Before(log.ValidityPeriodStart) || (!log.ValidityPeriodEnd.IsZero() && t.After(log.ValidityPeriodEnd)) {
-		return badEntry("an entry integrated while the log's key was valid", t.UTC().Format(time.RFC3339), nil)
+		return badEntry("an entry integrated while the log's key was valid", second(t), nil)
 	}
 	return nil
 }
@@ -139,7 +145,7 @@ func checkBody(h holder, raw, payload, signature []byte) error {
 		return badEntry("an entry of kind hashedrekord or rekord, version 0.0.1", quote(b.Kind+" "+b.APIVersion), nil)
 	}
 	if !bytes.Equal(b.Spec.Signature.Content, signature) {
-		return badEntry("an entry of this signature", "one of another signature", nil)
+		return anotherEntry("signature", nil)
 	}
 	if err := h.checkLogged(b.Spec.Signature.PublicKey.Content); err != nil {
 		return err
@@ -160,17 +166,17 @@ func (h holder) checkLogged(text []byte) error {
 // named checks that the key and the certificate, if any, are the holder's.
 func (h holder) named(key crypto.PublicKey, certificate *x509.Certificate) error {
 	if certificate != nil && h.certificate != nil && !certificate.Equal(h.certificate) {
-		return badEntry("an entry of this signature's certificate", "one of another certificate", nil)
+		return anotherEntry("certificate", nil)
 	}
 	if !h.key.equal(key) {
-		return badEntry("an entry of this signature's key", "one of another key", nil)
+		return anotherEntry("key", nil)
 	}
 	return nil
 }
 
 func checkLoggedHash(algorithm, value string, payload []byte) error {
-	hash, known := map[string]crypto.Hash{"sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}[algorithm]
-	if !known {
+	hash := hashNamed(algorithm)
+	if hash == 0 {
 		return badEntry("an entry with a SHA-2 hash", quote(algorithm), nil)
 	}
 	digest, err := hex.DecodeString(value)
@@ -178,7 +184,7 @@ func checkLoggedHash(algorithm, value string, payload []byte) error {
 		return badEntry("an entry with a hash", "", err)
 	}
 	if !bytes.Equal(digest, sum(hash, payload)) {
-		return badEntry("an entry of this payload", "one of another payload", nil)
+		return anotherEntry("payload", nil)
 	}
 	return nil
 }
@@ -186,9 +192,9 @@ func checkLoggedHash(algorithm, value string, payload []byte) error {
 // keyInEntry reads the key of an entry, and the certificate that holds it if
 // there is one. cosign logs the certificate in the key's place when it has one.
 func keyInEntry(text []byte) (crypto.PublicKey, *x509.Certificate, error) {
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, nil, errors.New("expected PEM")
+	block, rest := pem.Decode(text)
+	if block == nil || len(bytes.TrimSpace(rest)) > 0 { // of two blocks, two readers may read two
+		return nil, nil, errors.New("expected one PEM block")
 	}
 	if block.Type == "CERTIFICATE" {
 		c, err := parseCertificate(block.Bytes)

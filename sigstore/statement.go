@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/bonafide-dev/bonafide/evidence"
 )
@@ -19,6 +20,8 @@ const (
 	// maxSubjects and maxDigests bound a statement (TRUST R1; CVE-2024-45395).
 	maxSubjects = 1024
 	maxDigests  = 32
+	// maxNamed bounds the digests' names in a message.
+	maxNamed = 4
 	// maxSubjectParts bounds what reading subjects costs, before they are
 	// counted: the commas between them and within. It is what subjects and
 	// digests within bounds come to.
@@ -58,7 +61,7 @@ func parseStatement(payload []byte) (statement, error) {
 	if !slices.Contains(statementTypes[:], s.Type) {
 		return statement{}, &evidence.Problem{Reason: evidence.UnsupportedEvidence, Expected: "an in-toto statement", Got: "type " + quote(s.Type)}
 	}
-	if n := parts(d.Subject); n > maxSubjectParts {
+	if n := commas(d.Subject); n > maxSubjectParts {
 		return statement{}, tooMany("parts of subjects", maxSubjectParts, n)
 	}
 	if len(d.Subject) > 0 {
@@ -106,7 +109,7 @@ func (s statement) subject(of thing) (subject, error) {
 	}
 	got := "one without a subject"
 	if len(s.Subject) > 0 {
-		got = "one of " + s.Subject[0].describe(of)
+		got = "one " + s.Subject[0].describe(of)
 	}
 	if n := len(s.Subject) - 1; n > 0 {
 		got += fmt.Sprintf(" and %d more", n)
@@ -132,11 +135,25 @@ func (s subject) is(of thing) bool {
 	return same
 }
 
+// describe says what the subject is, which is not the thing.
 func (s subject) describe(of thing) string {
 	for _, algorithm := range slices.Sorted(maps.Keys(of.digests)) {
-		if value, found := s.Digest[algorithm]; found {
-			return quote(algorithm + ":" + value)
+		if value, found := s.Digest[algorithm]; found && value != of.digests[algorithm] {
+			return "of " + quote(algorithm+":"+value)
 		}
 	}
-	return "a subject without a digest of a known kind"
+	if len(s.Digest) == 0 {
+		return "of a subject without a digest"
+	}
+	names := slices.Sorted(maps.Keys(s.Digest))
+	more := ""
+	if n := len(names) - maxNamed; n > 0 {
+		names, more = names[:maxNamed], fmt.Sprintf(" and %d more", n)
+	}
+	for i, name := range names {
+		if hashNamed(name) == 0 {
+			names[i] = quote(name)
+		}
+	}
+	return "named by " + strings.Join(names, ", ") + more + " only"
 }

@@ -6,17 +6,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/policy"
 )
-
-// digestNames are the hashes that name what was signed, as in-toto and OCI write
-// them.
-var digestNames = map[string]crypto.Hash{"sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
 
 // maxContent bounds what is kept of a file beside its digests. Only a signature
 // by Ed25519 without pre-hashing needs the bytes, and tools make none over
@@ -61,30 +55,43 @@ func (m message) sum(h crypto.Hash) []byte {
 // immutable.
 type Artifact struct{ thing thing }
 
-// NewArtifact reads a file to its end. Of one above 64 MiB only the digests are
+// NewArtifact reads a file to its end, or until the context ends. Of one above 64 MiB only the digests are
 // kept: a signature by Ed25519 without pre-hashing then does not verify.
-func NewArtifact(r io.Reader) (Artifact, error) {
+func NewArtifact(ctx context.Context, r io.Reader) (Artifact, error) {
 	content := &head{}
 	writers := []io.Writer{content}
 	hashes := make(map[string]io.Writer)
-	for _, name := range slices.Sorted(maps.Keys(digestNames)) {
-		h := digestNames[name].New()
-		hashes[name] = h
+	for _, known := range sha2 {
+		h := known.hash.New()
+		hashes[known.name] = h
 		writers = append(writers, h)
 	}
-	if _, err := io.Copy(io.MultiWriter(writers...), r); err != nil {
+	if _, err := io.Copy(io.MultiWriter(writers...), reader{ctx, r}); err != nil {
 		return Artifact{}, fmt.Errorf("read the artifact: %w", err)
 	}
 	t := thing{digests: make(map[string]string), message: message{sums: make(map[crypto.Hash][]byte)}}
 	for name, w := range hashes {
 		sum := w.(interface{ Sum([]byte) []byte }).Sum(nil)
-		t.digests[name], t.message.sums[digestNames[name]] = hex.EncodeToString(sum), sum
+		t.digests[name], t.message.sums[hashNamed(name)] = hex.EncodeToString(sum), sum
 	}
 	if !content.cut {
 		t.message.content = append([]byte{}, content.bytes...)
 	}
 	t.name = "sha256:" + t.digests["sha256"]
 	return Artifact{t}, nil
+}
+
+// reader reads until its context ends. A single read may wait longer.
+type reader struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if err := context.Cause(r.ctx); err != nil {
+		return 0, err
+	}
+	return r.from.Read(p)
 }
 
 // head keeps the beginning of what is written to it.
@@ -106,7 +113,7 @@ func (h *head) Write(p []byte) (int, error) {
 func DigestArtifact(d imageref.Digest) Artifact {
 	t := thing{name: d.String(), digests: map[string]string{d.Algorithm(): d.Hex()}}
 	if raw, err := hex.DecodeString(d.Hex()); err == nil {
-		t.message.sums = map[crypto.Hash][]byte{digestNames[d.Algorithm()]: raw}
+		t.message.sums = map[crypto.Hash][]byte{hashNamed(d.Algorithm()): raw}
 	}
 	return Artifact{t}
 }

@@ -2,6 +2,7 @@ package sigstore
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,6 +34,12 @@ func (s *Signer) checkTimestamps(tokens [][]byte, messages ...[]byte) ([]time.Ti
 	}
 	var times []time.Time
 	for _, token := range tokens {
+		if err := checkToken(token); err != nil {
+			if bounded := (*evidence.Problem)(nil); errors.As(err, &bounded) {
+				return nil, bounded
+			}
+			return nil, &evidence.Problem{Reason: evidence.TimestampInvalid, Expected: "a timestamp that can be read", Err: err}
+		}
 		t, err := checkTimestamp(authorities, token, messages)
 		if err != nil {
 			return nil, &evidence.Problem{Reason: evidence.TimestampInvalid, Expected: "a timestamp of this signature by an authority of the trusted root", Err: err}
@@ -54,23 +61,23 @@ func (s *Signer) checkTimestamps(tokens [][]byte, messages ...[]byte) ([]time.Ti
 // checkTimestamp returns the time that a token proves; zero if it is by an
 // authority that is not among those given.
 func checkTimestamp(authorities []root.TimestampingAuthority, token []byte, messages [][]byte) (time.Time, error) {
-	var failed error
-	for _, authority := range authorities {
+	failed := make([]error, len(authorities))
+	for i, authority := range authorities {
 		for _, message := range messages {
 			stamped, err := authority.Verify(token, message)
 			if err == nil {
 				return stamped.Time, nil
 			}
-			failed = err
+			failed[i] = err
 		}
 	}
 	issuers, err := issuersOf(token)
 	if err != nil {
 		return time.Time{}, err
 	}
-	for _, authority := range authorities {
+	for i, authority := range authorities {
 		if issuedWithin(authority, issuers) {
-			return time.Time{}, failed
+			return time.Time{}, failed[i]
 		}
 	}
 	return time.Time{}, nil

@@ -25,7 +25,7 @@ func file(content string) fixture.Image {
 
 func artifact(tb testing.TB, content []byte) sigstore.Artifact {
 	tb.Helper()
-	a, err := sigstore.NewArtifact(bytes.NewReader(content))
+	a, err := sigstore.NewArtifact(tb.Context(), bytes.NewReader(content))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestVerifyBundleRefuses(t *testing.T) {
 	wantBundle(t, s, append(bytes.Clone(raw), bytes.Repeat([]byte(" "), evidence.MaxSignatureBytes)...), artifact(t, content.Raw), evidence.LimitExceeded)
 	wantBundle(t, s, nil, artifact(t, content.Raw), evidence.MalformedEvidence)
 	errBoom := errors.New("boom")
-	if _, err := sigstore.NewArtifact(iotest.ErrReader(errBoom)); !errors.Is(err, errBoom) {
+	if _, err := sigstore.NewArtifact(t.Context(), iotest.ErrReader(errBoom)); !errors.Is(err, errBoom) {
 		t.Errorf("want the reader's error, got %v", err)
 	}
 	empty := file("")

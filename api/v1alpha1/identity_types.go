@@ -109,12 +109,21 @@ type GitHubWorkflow struct {
 
 	// Ref is the git ref that was built, such as refs/heads/main. In it `*` stands
 	// for any characters but a slash: refs/tags/v*. Default: every ref, those of
-	// pull requests included.
+	// pull requests included, which is a weakening.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:Pattern=`^refs/`
 	Ref string `json:"ref,omitempty"`
+
+	// CTLog says whether a certificate transparency log of the trusted root must
+	// have promised to hold the certificate. Default Required; Ignored is a
+	// weakening. GitHub's own instance of Sigstore, which signs for private
+	// repositories, has no such log.
+	//
+	// +optional
+	// +kubebuilder:default=Required
+	CTLog TransparencyLog `json:"ctLog,omitempty"`
 }
 
 // SigningCertificate is a certificate of an authority that the policy names,

@@ -97,7 +97,8 @@ type SigstoreSigner struct {
 	// SignedReference compares the image reference that was signed with the
 	// image's repository: Any (default) compares nothing, MatchRepository asks
 	// for the image's own repository, and any other value is the repository that
-	// is asked for, such as ghcr.io/acme/app (TRUST R33).
+	// is asked for, such as ghcr.io/acme/app (TRUST R33). Sigstore bundles and
+	// attestations record no reference, so with anything but Any they are refused.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096

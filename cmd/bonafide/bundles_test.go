@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	prototrust "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
+
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/internal/fixture"
 	"github.com/bonafide-dev/bonafide/internal/testca"
@@ -47,6 +49,7 @@ func writeBundles(t *testing.T, folder string) {
 	for name, content := range map[string][]byte{
 		"release.txt": content, "other.txt": []byte("something else\n"),
 		"trusted_root.json":        private.TrustedRoot(),
+		"noct_root.json":           private.EditedRoot(t, func(r *prototrust.TrustedRoot) { r.Ctlogs = nil }),
 		"foreign_root.json":        testca.New(t, testca.Options{Whole: true}).TrustedRoot(),
 		"key.pub":                  key.PublicPEM,
 		"chain.pem":                private.FulcioChain(),

@@ -31,6 +31,7 @@ type (
 	}
 	jsonFinding struct {
 		Path     string         `json:"path"`
+		Of       string         `json:"of,omitempty"`
 		Outcome  policy.Outcome `json:"outcome"`
 		Expected string         `json:"expected,omitempty"`
 		Proofs   []jsonProof    `json:"proofs,omitempty"`
@@ -85,7 +86,7 @@ func writeJSON(w io.Writer, d engine.Decision, explain bool) error {
 func jsonFindings(findings []policy.Finding, explain bool) []jsonFinding {
 	var out []jsonFinding
 	for _, f := range findings {
-		j := jsonFinding{Path: f.Path, Outcome: f.Outcome, Expected: f.Expected, Problems: jsonProblems(f.Problems), Findings: jsonFindings(f.Children, explain)}
+		j := jsonFinding{Path: f.Path, Of: f.Of, Outcome: f.Outcome, Expected: f.Expected, Problems: jsonProblems(f.Problems), Findings: jsonFindings(f.Children, explain)}
 		for _, p := range f.Proofs {
 			proof := jsonProof{Identity: p.Identity, Who: p.Who, Source: p.Source, Notes: p.Notes}
 			if explain {

@@ -25,10 +25,12 @@ const (
 // the operator named, and with insecure those that may be asked without TLS.
 // Without a client no mirror is asked.
 func newKeeper(client *registry.Client, allow, insecure []string, report func(trust.Status)) *trust.Keeper {
+	services := newKeyServices(named(slices.Concat(allow, insecure)))
 	o := trust.Options{
 		Now:       time.Now,
 		PlainHTTP: named(insecure),
-		PublicKey: newKeyServices(named(slices.Concat(allow, insecure))).PublicKey,
+		PublicKey: services.PublicKey,
+		CheckKey:  services.check,
 		CheckTrustedRoot: func(raw []byte) error {
 			_, err := sigstore.NewTrustedRoot(raw)
 			return err

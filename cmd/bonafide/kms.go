@@ -54,7 +54,7 @@ func (k *keyServices) PublicKey(ctx context.Context, uri string) ([]byte, error)
 }
 
 func (k *keyServices) service(ctx context.Context, uri string) (signature.PublicKeyProvider, error) {
-	if err := k.checkHost(uri); err != nil {
+	if err := k.check(uri); err != nil {
 		return nil, err
 	}
 	switch {
@@ -85,6 +85,27 @@ func (k *keyServices) googles(ctx context.Context, uri string) (signature.Public
 	return client, nil
 }
 
+// check refuses what no service could answer, so that it does not look like an
+// outage, and hosts that credentials must not go to.
+func (k *keyServices) check(uri string) error {
+	var err error
+	var form string
+	switch {
+	case strings.HasPrefix(uri, aws.ReferenceScheme):
+		err, form = aws.ValidReference(uri), "awskms://[host]/<key ID, ARN or alias/name>"
+	case strings.HasPrefix(uri, azure.ReferenceScheme):
+		err, form = azure.ValidReference(uri), "azurekms://<vault>.vault.azure.net/<key>[/<version>]"
+	case strings.HasPrefix(uri, gcp.ReferenceScheme):
+		err, form = gcp.ValidReference(uri), "gcpkms://projects/<p>/locations/<l>/keyRings/<r>/cryptoKeys/<k>[/cryptoKeyVersions/<v>]"
+	case strings.HasPrefix(uri, hashivault.ReferenceScheme):
+		err, form = hashivault.ValidReference(uri), "hashivault://<key>"
+	}
+	if err != nil {
+		return fmt.Errorf("expected %s, got %.200q", form, uri)
+	}
+	return k.checkHost(uri)
+}
+
 // checkHost refuses to show credentials to a host that a policy made up. Google's
 // URIs name none, and Vault's address is the operator's, $VAULT_ADDR.
 func (k *keyServices) checkHost(uri string) error {
@@ -106,7 +127,7 @@ func (k *keyServices) checkHost(uri string) error {
 	if host == "" || own.MatchString(name) || k.named != nil && k.named(host) {
 		return nil
 	}
-	return fmt.Errorf("expected a host of the provider's, or one that the operator names (--allow-registry), got %.100q", host)
+	return fmt.Errorf("expected a host of the provider's, or one that the operator names, got %.100q", host)
 }
 
 var (

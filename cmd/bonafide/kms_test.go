@@ -131,9 +131,39 @@ func TestR6KeysOfOtherHosts(t *testing.T) {
 			t.Errorf("checkHost(%q) = %v, want it allowed: %t", uri, err, want)
 		}
 	}
+	if err := services.check("awskms://evil.example/alias/release"); err == nil {
+		t.Error("expected a host that nobody named to be refused when a policy is loaded")
+	}
 	for _, uri := range []string{"other://x", "", "openbao://release", "sigstore-kms-x://y"} {
 		if got, err := services.PublicKey(t.Context(), uri); err == nil || got != nil {
 			t.Errorf("PublicKey(%q) = %q, want a scheme that nobody serves refused", uri, got)
+		}
+	}
+}
+
+// TestFormsOfKeyURIs: what no service could answer is a mistake in a policy, and
+// must not look like an outage.
+func TestFormsOfKeyURIs(t *testing.T) {
+	services := newKeyServices(nil)
+	for uri, want := range map[string]bool{
+		"awskms:///alias/release":                        true,
+		"awskms:///1234abcd-12ab-34cd-56ef-1234567890ab": true,
+		"awskms:///arn:aws:kms:us-east-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab": true,
+		"awskms:///arn:aws:kms:us-east-2:111122223333:alias/release":                            true,
+		"awskms://alias/release":                                                      false,
+		"awskms:///release":                                                           false,
+		"azurekms://acme.vault.azure.net/release":                                     true,
+		"azurekms://acme.vault.azure.net/release/0123":                                true,
+		"azurekms://acme.vault.azure.net":                                             false,
+		"azurekms://acme.vault.azure.net/keys/release/0123":                           false,
+		"gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k":                     true,
+		"gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1": true,
+		"gcpkms://projects/a":                                                         false,
+		"hashivault://release":                                                        true,
+		"hashivault://a/b":                                                            false,
+	} {
+		if err := services.check(uri); (err == nil) != want {
+			t.Errorf("check(%q) = %v, want it taken: %t", uri, err, want)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func readTrustedRoot(file string) (*sigstore.TrustedRoot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--trusted-root: %w", err)
 	}
-	root, err := sigstore.NewTrustedRoot(raw)
+	root, err := policyset.ReadTrustedRoot(raw)
 	if err != nil {
 		return nil, fmt.Errorf("--trusted-root %s: %w", file, err)
 	}
@@ -99,7 +99,7 @@ func policyOptions(signers policyset.Signers) policyset.Options {
 		plugins = append(plugins, dialect.PluginSpec(p))
 	}
 	return policyset.Options{Dialects: []dialect.Dialect{
-		native.New(signers, native.Options{}),
+		native.New(signers, native.Options{PublicGoodSnapshot: sigstore.PublicGoodSnapshot}),
 		kyverno.New(signers, kyverno.Options{}),
 		nirmata.New(signers, nirmata.Options{Plugins: plugins}),
 	}}

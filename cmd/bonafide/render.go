@@ -89,12 +89,23 @@ func (r renderer) policy(p engine.PolicyDecision) {
 
 func (r renderer) finding(f policy.Finding, depth int) {
 	pad := strings.Repeat("  ", depth)
-	if len(f.Children) == 1 && len(f.Problems) <= len(f.Children[0].Problems) { // a node that only wraps another says nothing
+	expected, wraps := f.Expected, len(f.Children) == 1 && len(f.Problems) <= len(f.Children[0].Problems)
+	switch {
+	case f.Of == "":
+	case wraps || len(f.Children) == 0: // what was looked at, above what it is asked for
+		fmt.Fprintf(r.w, "%s%s %s\n", pad, r.mark(f.Outcome), f.Of)
+		f.Of = ""
+		r.finding(f, depth+1)
+		return
+	default:
+		expected = f.Of + ": " + expected
+	}
+	if wraps { // and says nothing itself
 		r.finding(f.Children[0], depth)
 		return
 	}
-	if f.Expected != "" {
-		fmt.Fprintf(r.w, "%s%s %s\n", pad, r.mark(f.Outcome), f.Expected)
+	if expected != "" {
+		fmt.Fprintf(r.w, "%s%s %s\n", pad, r.mark(f.Outcome), expected)
 	}
 	for _, p := range f.Proofs {
 		fmt.Fprintf(r.w, "%s    %s\n", pad, r.paint(grey, proofLine(p)))
@@ -154,8 +165,12 @@ func problemLine(f policy.Finding, p *evidence.Problem) string {
 
 func (r renderer) steps(steps []engine.Step) {
 	fmt.Fprintf(r.w, "  %s\n", r.paint(grey, "steps"))
+	width := 8 // of the usual names
 	for _, s := range steps {
-		fmt.Fprintf(r.w, "    %8s  %-8s %s\n", s.Took.Round(10*time.Microsecond), s.Name, s.Detail)
+		width = max(width, len(s.Name))
+	}
+	for _, s := range steps {
+		fmt.Fprintf(r.w, "    %8s  %-*s %s\n", s.Took.Round(10*time.Microsecond), width, s.Name, s.Detail)
 	}
 }
 

@@ -23,7 +23,7 @@ type signerFlags struct {
 	sourceRepository       string
 	certificate, authority string
 	trustedRoot            string
-	ignoreLog              bool
+	ignoreLog, ignoreSCT   bool
 }
 
 func (o *signerFlags) register(f *pflag.FlagSet) {
@@ -36,6 +36,7 @@ func (o *signerFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&o.certificate, "certificate", "", "certificate `FILE` in PEM of the signer")
 	f.StringVar(&o.authority, "certificate-chain", "", "authorities' `FILE` in PEM of --certificate, the root last")
 	f.StringVar(&o.trustedRoot, "trusted-root", "", "Sigstore trusted root `FILE` with the logs and authorities, or public-good for Sigstore's own as of our snapshot")
+	f.BoolVar(&o.ignoreSCT, "insecure-ignore-sct", false, "keyless signer: accept certificates that no certificate transparency log has promised to hold")
 	f.BoolVar(&o.ignoreLog, "insecure-ignore-tlog", false, "accept signatures without a transparency log entry")
 }
 
@@ -58,6 +59,8 @@ func (o signerFlags) check() error {
 		return hintError{errors.New("expected --certificate-oidc-issuer beside the identity, got none"), "say who vouches for the identity, for example https://token.actions.githubusercontent.com"}
 	case o.keyless() && o.trustedRoot == "":
 		return hintError{errors.New("--certificate-identity: expected --trusted-root, got none"), "--trusted-root public-good is Sigstore's own instance, as of our snapshot"}
+	case o.ignoreSCT && !o.keyless():
+		return errors.New("--insecure-ignore-sct: expected --certificate-identity, got none")
 	case o.authority != "" && o.certificate == "":
 		return errors.New("--certificate-chain: expected --certificate, got none")
 	}
@@ -86,7 +89,7 @@ func (o signerFlags) signers(make policyset.Signers) ([]policy.Signature, error)
 	if o.keyless() {
 		signer, err := make.Keyless(dialect.KeylessSpec{
 			SigstoreSpec: common, Issuer: o.issuer, IssuerRegExp: o.issuerRe,
-			Subject: o.identity, SubjectRegExp: o.identityRe, SourceRepository: o.sourceRepository,
+			Subject: o.identity, SubjectRegExp: o.identityRe, SourceRepository: o.sourceRepository, CTLogIgnored: o.ignoreSCT,
 		})
 		if err != nil {
 			return nil, o.hinted(fmt.Errorf("%s: %w", o.flagOf(err), err))
@@ -164,6 +167,10 @@ func anyOf(signers []policy.Signature) policy.Requirement {
 
 // hinted adds what to do about a log that is required and not known.
 func (o signerFlags) hinted(err error) error {
+	var spec *dialect.SpecError
+	if errors.As(err, &spec) && spec.Field == dialect.FieldCTLog {
+		return hintError{err, "for an instance without certificate transparency: --insecure-ignore-sct"}
+	}
 	if o.trustedRoot == "" && !o.ignoreLog {
 		return hintError{err, "a transparency log entry is required: give --trusted-root, or --insecure-ignore-tlog for a signer that is guarded otherwise"}
 	}

@@ -76,7 +76,12 @@ type (
 	}
 )
 
+// testimonyJSON is nil of a proof that rests on nothing but its signer, such as a
+// bare key.
 func testimonyJSON(p policy.Proof) *jsonTestimony {
+	if len(restsOn(p)) == 0 {
+		return nil
+	}
 	j := &jsonTestimony{Reference: p.Reference}
 	if p.Statement != nil {
 		j.Predicate = attest.Summary(p.Statement)

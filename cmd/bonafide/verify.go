@@ -30,6 +30,7 @@ type verifyOptions struct {
 	// holds x509/.
 	trustPolicy, trustStore string
 	attestations            []string
+	attestationOnly         bool
 	namespace               string
 	insecure                []string
 	resource                string
@@ -63,6 +64,7 @@ func newVerify() *cobra.Command {
 	f.StringVar(&o.trustPolicy, "notation-trust-policy", "", "Notation trust policy `FILE`")
 	f.StringVar(&o.trustStore, "notation-trust-store", "", "Notation trust store `DIR`: the folder that holds x509/")
 	f.StringArrayVar(&o.attestations, "attestation", nil, "also require an attestation of `TYPE` by one of the Sigstore signers: a predicate type, or a short name such as slsaprovenance; repeatable")
+	f.BoolVar(&o.attestationOnly, "attestation-only", false, "require the --attestation alone, and no signature: for images that GitHub attests and nobody signs")
 	f.StringVar(&o.namespace, "namespace", "", "decide as for this Kubernetes namespace")
 	f.StringArrayVar(&o.insecure, "insecure-registry", nil, "registry `HOST[:PORT]` with which plain HTTP or unverified TLS is spoken; repeatable")
 	f.StringVar(&o.resource, "resource", "", "decide on the Kubernetes manifests of `FILE` as admission would")
@@ -86,6 +88,8 @@ func (o verifyOptions) check(images []string) error {
 		return errors.New("--notation-trust-policy and --notation-trust-store: expected both or neither")
 	case len(o.attestations) > 0 && o.sigstore.none():
 		return hintError{errors.New("--attestation: expected --key or --certificate-identity, got neither"), "say who must have made the statement; a Notation signer makes none"}
+	case o.attestationOnly && len(o.attestations) == 0:
+		return errors.New("--attestation-only: expected --attestation, got none")
 	case len(o.policies) == 0 && o.sigstore.none() && o.trustPolicy == "":
 		return hintError{errors.New("expected --policy, --key, --certificate-identity or --notation-trust-policy, got none"), "say who must have signed, for example --key cosign.pub"}
 	}
@@ -194,6 +198,9 @@ func (o verifyOptions) require(signers []policy.Signature) (policy.Requirement, 
 		return signature, nil
 	}
 	all := policy.All{Of: []policy.Requirement{signature}}
+	if o.attestationOnly {
+		all.Of = nil
+	}
 	for _, name := range o.attestations {
 		predicateType, err := attest.PredicateType(name)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -81,7 +82,7 @@ func runVerifyBundle(ctx context.Context, o verifyBundleOptions, name string, s 
 	if err != nil {
 		return fmt.Errorf("--bundle: %w", err)
 	}
-	artifact, err := artifactNamed(name)
+	artifact, err := artifactNamed(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -133,15 +134,21 @@ func verifiedBundle(ctx context.Context, s policy.Signer, raw []byte, artifact s
 }
 
 // artifactNamed reads a file, unless it is a digest that is named.
-func artifactNamed(name string) (sigstore.Artifact, error) {
+func artifactNamed(ctx context.Context, name string) (sigstore.Artifact, error) {
 	if digest, err := imageref.ParseDigest(name); err == nil {
 		return sigstore.DigestArtifact(digest), nil
+	}
+	if strings.HasPrefix(name, "sha256:") || strings.HasPrefix(name, "sha512:") {
+		return sigstore.Artifact{}, fmt.Errorf("expected a digest with all of its hexadecimal digits, got %q", name)
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return sigstore.Artifact{}, fmt.Errorf("expected a file, got %s, which is none", name)
 	}
 	file, err := os.Open(name)
 	if err != nil {
 		return sigstore.Artifact{}, fmt.Errorf("expected a file or a digest such as sha256:…: %w", err)
 	}
-	artifact, err := sigstore.NewArtifact(file)
+	artifact, err := sigstore.NewArtifact(ctx, file)
 	return artifact, errors.Join(err, file.Close())
 }
 

@@ -14,7 +14,7 @@ func (c *compiler) keyless(path string, k *v1alpha1.Keyless) party {
 		Issuer: k.Issuer, IssuerRegExp: k.IssuerRegExp, Subject: k.Subject, SubjectRegExp: k.SubjectRegExp,
 		SourceRepository: k.SourceRepository, AnySubject: k.AnySubject,
 		Extensions: c.texts(path+".extensions", k.Extensions), ExtensionsRegExp: c.texts(path+".extensionsRegExp", k.ExtensionsRegExp),
-		CTLogIgnored: choice(c, path+".ctLog", k.CTLog, v1alpha1.TransparencyLogRequired, v1alpha1.TransparencyLogIgnored) == 1,
+		CTLogIgnored: c.ctLog(path+".ctLog", k.CTLog),
 	}
 	issuer := path + ".issuer"
 	if k.IssuerRegExp != "" {
@@ -35,16 +35,25 @@ func (c *compiler) keyless(path string, k *v1alpha1.Keyless) party {
 	if k.AnySubject {
 		c.Weaker(path+".anySubject", "a pattern may match every identity: whoever the issuer vouches for may sign")
 	}
-	if spec.CTLogIgnored {
-		c.Weaker(path+".ctLog", "Ignored accepts certificates that no certificate transparency log has seen: nobody notices one that the authority issued to somebody else")
-	}
 	c.sourceRepository(path+".sourceRepository", k.SourceRepository)
 	for name := range k.ExtensionsRegExp {
 		if _, twice := k.Extensions[name]; twice {
 			c.Errorf(path+".extensionsRegExp."+name, "expected a name that extensions does not have, got one that it has")
 		}
 	}
-	return c.identity(path, spec, fields)
+	p := c.identity(path, spec, fields)
+	spec.AnySubject = true
+	p.anybody = c.identity(path, spec, fields).make
+	return p
+}
+
+// ctLog reports whether certificate transparency is ignored (TRUST R27).
+func (c *compiler) ctLog(path string, log v1alpha1.TransparencyLog) bool {
+	if choice(c, path, log, v1alpha1.TransparencyLogRequired, v1alpha1.TransparencyLogIgnored) == 0 {
+		return false
+	}
+	c.Weaker(path, "Ignored accepts certificates that no certificate transparency log has seen: nobody notices one that the authority issued to somebody else")
+	return true
 }
 
 func (c *compiler) identity(path string, spec dialect.KeylessSpec, fields map[string]string) party {
@@ -91,13 +100,15 @@ func (c *compiler) github(path string, g *v1alpha1.GitHubWorkflow) party {
 		c.Errorf(path+".repository", "expected owner/name, such as acme/app, got %q", dialect.Clip(g.Repository))
 		return party{}
 	}
-	spec := dialect.KeylessSpec{Issuer: githubIssuer, SourceRepository: githubURL + g.Repository}
+	spec := dialect.KeylessSpec{
+		Issuer: githubIssuer, SourceRepository: githubURL + g.Repository, CTLogIgnored: c.ctLog(path+".ctLog", g.CTLog),
+	}
 	if !c.githubSubject(path, g, &spec) {
 		return party{}
 	}
 	switch {
 	case g.Ref == "":
-		c.Note(path, "without ref every branch, tag and pull request of %s counts", g.Repository)
+		c.Weaker(path, "without ref every branch, tag and pull request of %s counts", g.Repository)
 	case !c.ref(path+".ref", g.Ref):
 		return party{}
 	case strings.Contains(g.Ref, "*"):
@@ -111,6 +122,7 @@ func (c *compiler) github(path string, g *v1alpha1.GitHubWorkflow) party {
 	}
 	return c.identity(path, spec, map[string]string{
 		dialect.FieldSubject: subject, dialect.FieldSourceRepository: path + ".repository", dialect.FieldExtensions: path + ".ref",
+		dialect.FieldCTLog: path + ".ctLog",
 	})
 }
 
@@ -118,6 +130,7 @@ func (c *compiler) github(path string, g *v1alpha1.GitHubWorkflow) party {
 // which it was used.
 func (c *compiler) githubSubject(path string, g *v1alpha1.GitHubWorkflow, spec *dialect.KeylessSpec) bool {
 	if g.Workflow == "" {
+		c.Note(path, "without workflow any workflow of %s counts", g.Repository)
 		spec.SubjectRegExp = regexp.QuoteMeta(githubURL+g.Repository+"/"+workflows) + "[^/@]+@.+"
 		return true
 	}

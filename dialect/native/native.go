@@ -19,6 +19,9 @@ type Options struct {
 	// ClusterAvailable says that the labels of namespaces can be known. Without,
 	// a policy with a namespaceSelector is refused.
 	ClusterAvailable bool
+	// PublicGoodSnapshot says of what time the snapshot of Sigstore's public
+	// instance is, for people, such as "as of 2025-08-19". It may be empty.
+	PublicGoodSnapshot string
 }
 
 // Dialect reads the native kinds. It is immutable and safe for concurrent use

@@ -217,3 +217,18 @@ func said(v any, name string) string {
 	}
 	return ""
 }
+
+// TestSnapshotIsDated: who trusts the snapshot learns of what time it is.
+func TestSnapshotIsDated(t *testing.T) {
+	text := document(cluster, "", "signers: [{name: a, sigstore: {github: {repository: acme/app, ref: refs/heads/main}, trustedRoot: {builtin: PublicGood}}}]")
+	policies, err := compile(t, "p.yaml", text, fakeSigners{}, native.Options{PublicGoodSnapshot: "as of yesterday"})
+	if err != nil || len(policies) != 1 {
+		t.Fatalf("expected one policy, got %d, %v", len(policies), err)
+	}
+	dated := func(n policy.Note) bool {
+		return strings.HasSuffix(n.Path, ".builtin") && strings.Contains(n.Text, "as of yesterday")
+	}
+	if !slices.ContainsFunc(policies[0].Notes, dated) {
+		t.Errorf("expected a note with the time of the snapshot, got %v", policies[0].Notes)
+	}
+}

@@ -1,6 +1,8 @@
 package native
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -21,6 +23,26 @@ type party struct {
 	path   string
 	make   func(dialect.SigstoreSpec) (policy.Signer, error)
 	fields map[string]string
+	// anybody is make with anySubject: true; nil where that cannot be said.
+	anybody func(dialect.SigstoreSpec) (policy.Signer, error)
+}
+
+// remedied adds to an error about an identity what would mend it, if that is
+// anySubject: true.
+func (p party) remedied(spec dialect.SigstoreSpec, err error) error {
+	if p.anybody == nil || !ofIdentity(err) {
+		return err
+	}
+	if _, open := p.anybody(spec); ofIdentity(open) {
+		return err
+	}
+	return fmt.Errorf("%w: say anySubject: true if that is meant", err)
+}
+
+// ofIdentity reports whether an error is about issuer or subject.
+func ofIdentity(err error) bool {
+	var wrong *dialect.SpecError
+	return errors.As(err, &wrong) && (wrong.Field == dialect.FieldIssuer || wrong.Field == dialect.FieldSubject)
 }
 
 func (c *compiler) sigstore(path string, s *v1alpha1.SigstoreSigner) policy.Signer {
@@ -60,7 +82,7 @@ func (c *compiler) sigstore(path string, s *v1alpha1.SigstoreSigner) policy.Sign
 			dialect.FieldTrustedRoot: rootPath, dialect.FieldRepository: path + ".repository", dialect.FieldTagPrefix: path + ".tagPrefix",
 		}
 		maps.Copy(fields, p.fields)
-		c.Refused(err, fields, p.path)
+		c.Refused(p.remedied(spec, err), fields, p.path)
 		return nil
 	}
 	return made
@@ -79,12 +101,16 @@ func (c *compiler) transparencyLog(path string, s *v1alpha1.SigstoreSigner) bool
 	return true
 }
 
+// noReference is what few expect of a signer that compares references.
+const noReference = "Sigstore bundles and attestations record no reference, so they are refused"
+
 func (c *compiler) signedReference(path, s string) string {
 	switch s {
 	case "", v1alpha1.SignedReferenceAny:
 		c.Note(path, "Any accepts a signature whichever reference it was made for, so one from another repository with the same image counts")
 		return v1alpha1.SignedReferenceAny
 	case v1alpha1.SignedReferenceMatchRepository:
+		c.Note(path, noReference)
 		return s
 	}
 	words := []string{v1alpha1.SignedReferenceAny, v1alpha1.SignedReferenceMatchRepository}
@@ -93,6 +119,7 @@ func (c *compiler) signedReference(path, s string) string {
 		return s
 	}
 	c.repository(path, s, strings.Join(words, ", ")+" or a repository")
+	c.Note(path, noReference)
 	return s
 }
 
@@ -180,10 +207,14 @@ func (c *compiler) certificate(path string, s *v1alpha1.SigningCertificate) part
 		m, _ := c.read(path+".chain", *s.Chain, certificatesEntry)
 		spec.Chain, fields[dialect.FieldChain] = m.content, m.path
 	}
-	return party{path: path, fields: fields, make: func(common dialect.SigstoreSpec) (policy.Signer, error) {
-		spec.SigstoreSpec = common
-		return c.signers.Certificate(spec)
-	}}
+	signer := func(anybody bool) func(dialect.SigstoreSpec) (policy.Signer, error) {
+		return func(common dialect.SigstoreSpec) (policy.Signer, error) {
+			spec := spec
+			spec.SigstoreSpec, spec.AnySubject = common, anybody
+			return c.signers.Certificate(spec)
+		}
+	}
+	return party{path: path, fields: fields, make: signer(s.AnySubject), anybody: signer(true)}
 }
 
 // subject refuses two subjects and returns the path of the one that is set.

@@ -23,7 +23,7 @@ func (c *compiler) trustedRoot(path string, r *v1alpha1.TrustedRoot) (*dialect.T
 		path += ".builtin"
 		spec.PublicGood = true
 		choice(c, path, r.Builtin, v1alpha1.BuiltinPublicGood)
-		c.Note(path, "PublicGood is a snapshot that Bonafide ships: what Sigstore has added since is missing, what it has retired since still counts")
+		c.Note(path, "PublicGood is a snapshot that Bonafide ships%s: what Sigstore has added since is missing, what it has retired since still counts", c.snapshot())
 	case r.Parts != nil:
 		path += ".parts"
 		spec.Parts = c.rootParts(path, r.Parts)
@@ -35,6 +35,13 @@ func (c *compiler) trustedRoot(path string, r *v1alpha1.TrustedRoot) (*dialect.T
 		spec.JSON, path = m.content, m.path
 	}
 	return spec, path
+}
+
+func (c *compiler) snapshot() string {
+	if c.options.PublicGoodSnapshot == "" {
+		return ""
+	}
+	return ", " + c.options.PublicGoodSnapshot
 }
 
 func (c *compiler) rootParts(path string, p *v1alpha1.TrustedRootParts) *dialect.RootParts {

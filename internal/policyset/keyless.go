@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/internal/spelling"
 	"github.com/bonafide-dev/bonafide/policy"
 	"github.com/bonafide-dev/bonafide/sigstore"
 )
@@ -118,6 +120,11 @@ func matchOf(text, expression string, parse func(string) (sigstore.Match, error)
 
 func extensionsOf(spec dialect.KeylessSpec, expression func(string) (sigstore.Match, error)) (map[string]sigstore.Match, error) {
 	all := make(map[string]sigstore.Match, len(spec.Extensions)+len(spec.ExtensionsRegExp))
+	for _, name := range slices.Concat(slices.Sorted(maps.Keys(spec.Extensions)), slices.Sorted(maps.Keys(spec.ExtensionsRegExp))) {
+		if err := knownExtension(name); err != nil {
+			return nil, err
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Extensions)) {
 		all[name] = sigstore.Exactly(spec.Extensions[name])
 	}
@@ -132,4 +139,16 @@ func extensionsOf(spec dialect.KeylessSpec, expression func(string) (sigstore.Ma
 		all[name] = match
 	}
 	return all, nil
+}
+
+func knownExtension(name string) error {
+	names := sigstore.ExtensionNames()
+	if slices.Contains(names, name) {
+		return nil
+	}
+	meant := ""
+	if nearest := spelling.Nearest(name, names); nearest != "" {
+		meant = fmt.Sprintf("; did you mean %q?", nearest)
+	}
+	return fmt.Errorf("expected one of %s, got %q%s", strings.Join(names, ", "), dialect.Clip(name), meant)
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	prototrust "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
+
 	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/dialect/native"
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -67,8 +69,13 @@ func image(t *testing.T) fixture.Image {
 // verify signs an image with a certificate and asks whether that counts.
 func verify(t *testing.T, by *testca.Sigstore, signer *sigstore.Signer, o testca.CertificateOptions) error {
 	t.Helper()
+	return verifyBundle(t, by, signer, o, fixture.BundleOptions{LogEntries: by.LogEntries(testca.EntryOptions{})})
+}
+
+func verifyBundle(t *testing.T, by *testca.Sigstore, signer *sigstore.Signer, o testca.CertificateOptions, with fixture.BundleOptions) error {
+	t.Helper()
 	c, i := by.Issue(t, o), image(t)
-	bundle, err := fixture.NewBundle(i, c.Key, c.Bundle(fixture.BundleOptions{LogEntries: by.LogEntries(testca.EntryOptions{})}))
+	bundle, err := fixture.NewBundle(i, c.Key, c.Bundle(with))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,6 +188,39 @@ func TestSignersOfPoliciesVerify(t *testing.T) {
 	}
 }
 
+// withoutLogs is a trusted root as that of GitHub's instance for private
+// repositories: with timestamps in the place of logs.
+func withoutLogs(t *testing.T, s *testca.Sigstore) []byte {
+	t.Helper()
+	return s.EditedRoot(t, func(r *prototrust.TrustedRoot) { r.Tlogs, r.Ctlogs = nil, nil })
+}
+
+// TestR25GitHubWithoutLogs decides as the short form does for an instance that
+// has timestamps and no log.
+func TestR25GitHubWithoutLogs(t *testing.T) {
+	s := whole(t)
+	const who = "github: {repository: acme/app, workflow: release.yml, ref: refs/heads/main"
+	const logless = "\n      transparencyLog: Ignored\n      timestamps: Required"
+	for field, text := range map[string]string{"ctLog": who + "}" + logless, "transparencyLog": who + ", ctLog: Ignored}"} {
+		if _, err := compileOne(t, policyset.NewSigners(nil), inline("p", text, withoutLogs(t, s))); err == nil || !strings.Contains(err.Error(), "."+field+": ") {
+			t.Errorf("expected an error at %s, which nobody waived, got %v", field, err)
+		}
+	}
+	signer, err := compileOne(t, policyset.NewSigners(nil), inline("p", who+", ctLog: Ignored}"+logless, withoutLogs(t, s)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := testca.GitHub("acme/app", "release.yml", "refs/heads/main")
+	by.NoSCT = true
+	if err := verifyBundle(t, s, signer, by, fixture.BundleOptions{Timestamps: s.Timestamps(testca.TimestampOptions{})}); err != nil {
+		t.Errorf("expected a proof, got %v", err)
+	}
+	err = verifyBundle(t, s, signer, by, fixture.BundleOptions{})
+	if problem := evidence.ProblemOf(err); problem == nil || problem.Reason != evidence.TimestampMissing {
+		t.Errorf("expected %s of a signature without any time, got %v", evidence.TimestampMissing, err)
+	}
+}
+
 // TestManyPoliciesShareATrustedRoot loads as many as one load may have, nearly.
 func TestManyPoliciesShareATrustedRoot(t *testing.T) {
 	const policies = 990
@@ -212,6 +252,7 @@ func TestNativeExamplesCompile(t *testing.T) {
 	}
 	signers := policyset.NewSigners(nil)
 	signers.Material = material{keyErr: notYet(evidence.KeyUnavailable)}
+	private := string(withoutLogs(t, whole(t)))
 	for _, f := range files {
 		t.Run(f.Name(), func(t *testing.T) {
 			content, err := fs.ReadFile(examples.Files, examples.NativeSigstore+"/policy/"+f.Name())
@@ -219,13 +260,14 @@ func TestNativeExamplesCompile(t *testing.T) {
 				t.Fatal(err)
 			}
 			folder := t.TempDir()
-			write(t, folder, map[string]string{"policy.yaml": string(content)})
-			set, err := policyset.Load([]string{folder}, policyset.Options{Dialects: []dialect.Dialect{native.New(signers, native.Options{})}})
+			write(t, folder, map[string]string{"policy.yaml": string(content), "github-trusted-root.json": private})
+			set, err := policyset.Load([]string{filepath.Join(folder, "policy.yaml")}, policyset.Options{Dialects: []dialect.Dialect{native.New(signers, native.Options{})}})
 			if err != nil || len(set.Policies) != 1 {
 				t.Fatalf("expected one policy, got %d, %v", len(set.Policies), err)
 			}
 			for _, note := range set.Policies[0].Notes {
-				if note.Weakening && !strings.HasSuffix(note.Path, ".transparencyLog") {
+				noLogs := f.Name() == "github-private.yaml" && strings.HasSuffix(note.Path, ".ctLog")
+				if note.Weakening && !noLogs && !strings.HasSuffix(note.Path, ".transparencyLog") {
 					t.Errorf("expected an example to copy without weakenings, got %s: %s", note.Path, note.Text)
 				}
 			}

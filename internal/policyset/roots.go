@@ -1,6 +1,7 @@
 package policyset
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,7 +41,29 @@ func (s Signers) publicGood() (*sigstore.TrustedRoot, error) {
 // parsed returns what a trusted_root.json says. The names of the cache's entries
 // begin unlike JSON.
 func (s Signers) parsed(raw []byte) (*sigstore.TrustedRoot, error) {
-	return s.roots.get(imageref.DigestOf(raw), func() (*sigstore.TrustedRoot, error) { return sigstore.NewTrustedRoot(raw) })
+	return s.roots.get(imageref.DigestOf(raw), func() (*sigstore.TrustedRoot, error) { return ReadTrustedRoot(raw) })
+}
+
+// ReadTrustedRoot is [sigstore.NewTrustedRoot], with an error that tells if raw
+// holds several trusted roots, one a line, as GitHub's command line writes them.
+func ReadTrustedRoot(raw []byte) (*sigstore.TrustedRoot, error) {
+	root, err := sigstore.NewTrustedRoot(raw)
+	if err != nil && severalObjects(raw) {
+		return nil, errors.New("trusted root: expected one JSON object, got more than one: keep that of the Sigstore instance that signs")
+	}
+	return root, err
+}
+
+// severalObjects reports whether a JSON object is followed by another.
+func severalObjects(raw []byte) bool {
+	in := json.NewDecoder(bytes.NewReader(raw))
+	for range 2 {
+		var object map[string]json.RawMessage
+		if err := in.Decode(&object); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (s Signers) parts(p dialect.RootParts) (*sigstore.TrustedRoot, error) {
@@ -87,7 +110,7 @@ func listError(p dialect.RootParts, err error) error {
 }
 
 // tuf returns the trusted root of a mirror. Until it is known the public one,
-// which has everything but timestamp authorities, lets the rest of the signer be
+// which has authorities and logs of every kind, lets the rest of the signer be
 // checked; nothing is ever verified with it, for the signer is a pending one.
 func (s Signers) tuf(spec dialect.TUFSpec) (*sigstore.TrustedRoot, *evidence.Problem, error) {
 	if s.Material == nil {

@@ -64,6 +64,9 @@ type attempt struct {
 	err        error
 	references []string
 	content    content
+	// documents and read are what a set was made from, to make it again.
+	documents []dialect.Document
+	read      references
 }
 
 // content is what a set is made from: files, and what [Material] knew. It is
@@ -84,8 +87,7 @@ func load(paths []string, o Options) attempt {
 		documents = append(documents, found...)
 	}
 	references := newReferences()
-	loader := dialect.Loader{Dialects: o.Dialects, ReadFile: references.read}
-	policies, objects, err := loader.Load(documents)
+	policies, objects, err := compile(documents, references, o)
 	failed = append(failed, dialect.ErrorsOf(err, "")...)
 	if len(paths) > 0 && len(policies) == 0 && len(failed) == 0 {
 		failed = append(failed, &dialect.Error{File: paths[0], Message: "expected at least one policy among the documents, got none"})
@@ -93,6 +95,23 @@ func load(paths []string, o Options) attempt {
 	done := attempt{err: failed.Err(), references: references.names(), content: content{digestOf(files, unreadable, references), revision}}
 	if done.err == nil {
 		done.set = Set{Policies: policies, Objects: objects, Digest: done.content.digest}
+		done.documents, done.read = documents, references
 	}
 	return done
+}
+
+func compile(documents []dialect.Document, r references, o Options) ([]policy.Policy, dialect.Objects, error) {
+	loader := dialect.Loader{Dialects: o.Dialects, ReadFile: r.read}
+	return loader.Load(documents)
+}
+
+// again makes the set of a good attempt once more, of the same documents and what
+// [Material] knows now.
+func (a attempt) again(o Options) attempt {
+	a.content.revision = o.revision()
+	policies, objects, err := compile(a.documents, a.read, o)
+	if a.err = err; err == nil {
+		a.set = Set{Policies: policies, Objects: objects, Digest: a.content.digest}
+	}
+	return a
 }

@@ -3,6 +3,7 @@ package policyset
 import (
 	"crypto"
 	"fmt"
+	"strings"
 
 	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -15,10 +16,39 @@ import (
 // What is not known yet (see [Material]) has a stand-in meanwhile, so that a
 // policy is checked as a whole when it is loaded.
 
-// field is the error of one field of a specification.
+// field is the error of one field of a specification. The dialect says where
+// that was written, so the verifier's own word for it is left out.
 func field(name string, err error) error {
+	if text, said := strings.CutPrefix(err.Error(), verifiersWord(name)+": "); said {
+		err = &unprefixed{text: text, err: err}
+	}
 	return &dialect.SpecError{Field: name, Index: -1, Err: err}
 }
+
+// verifiersWord is what the verifier calls a field.
+func verifiersWord(name string) string {
+	switch name {
+	case dialect.FieldKey, dialect.FieldKMS, dialect.FieldHash:
+		return "public key"
+	case dialect.FieldTrustedRoot:
+		return "trusted root"
+	case dialect.FieldTransparencyLog:
+		return "transparency log"
+	case dialect.FieldCTLog:
+		return "certificate transparency log"
+	}
+	return name
+}
+
+// unprefixed is an error in fewer words.
+type unprefixed struct {
+	text string
+	err  error
+}
+
+func (e *unprefixed) Error() string { return e.text }
+
+func (e *unprefixed) Unwrap() error { return e.err }
 
 // common are the options that all signers have.
 type common struct {
@@ -59,13 +89,8 @@ func (s Signers) common(spec dialect.SigstoreSpec) (common, error) {
 }
 
 // asking returns the options with what the policy asks of logs and authorities.
-// Whether a trusted root that is not known yet has any nobody can tell: its
-// stand-in is asked for what that has.
 func (c common) asking(log sigstore.Log, timestamps sigstore.Timestamps) sigstore.Options {
 	o := c.options
-	if c.pending != nil {
-		log, timestamps = sigstore.LogRequired, sigstore.TimestampsIfPresent
-	}
 	o.TransparencyLog, o.Timestamps = log, timestamps
 	return o
 }

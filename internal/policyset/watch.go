@@ -27,6 +27,7 @@ type Watcher struct {
 	options Options
 
 	last    attempt // whatever became of it
+	good    attempt // the last that was loaded
 	pending content // that was seen and has yet to come to rest
 	waits   int     // ticks that it has been waited for
 }
@@ -37,7 +38,7 @@ func NewWatcher(paths []string, o Options) (*Watcher, Set, error) {
 	if first.err != nil {
 		return nil, Set{}, first.err
 	}
-	return &Watcher{paths: paths, options: o, last: first}, first.set, nil
+	return &Watcher{paths: paths, options: o, last: first, good: first}, first.set, nil
 }
 
 // Run watches until ctx is done, and returns only then. It may be called once.
@@ -87,7 +88,19 @@ func (w *Watcher) look(changed func(Set, error)) {
 		return
 	}
 	w.last = load(w.paths, w.options)
-	changed(w.last.set, w.last.err)
+	if w.last.err == nil {
+		w.good = w.last
+		changed(w.last.set, nil)
+		return
+	}
+	// The last good policies stay, but not with trust material that has ended.
+	if w.good.content.revision != w.last.content.revision {
+		if again := w.good.again(w.options); again.err == nil {
+			w.good = again
+			changed(again.set, nil)
+		}
+	}
+	changed(Set{}, w.last.err)
 }
 
 // directories are those in which a change shows: a mounted ConfigMap replaces a

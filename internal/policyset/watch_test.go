@@ -279,3 +279,27 @@ func (k *fakeKeeper) PublicKey(string) ([]byte, error) {
 func (*fakeKeeper) TrustedRoot(dialect.TUFSpec) ([]byte, error) {
 	return nil, notYet(evidence.TrustRootUnavailable)
 }
+
+// A file that does not load keeps the last good policies, not trust material that
+// has ended since.
+func TestR18BrokenFileDoesNotKeepEndedMaterial(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder, map[string]string{"a.yaml": strings.Replace(policyText("a"), "file: release.pub", "kms: 'awskms:///x'", 1)})
+	keeper := &fakeKeeper{}
+	keeper.learn([]byte(publicKey))
+	signers := policyset.NewSigners(nil)
+	signers.Material = keeper
+	w := watchWith(t, policyset.Options{Dialects: []dialect.Dialect{native.New(signers, native.Options{})}, Revision: keeper.Revision}, folder)
+	write(t, folder, map[string]string{"b.yaml": "apiVersion: bonafide.dev/v1alpha1\nkind: ClusterVerificationPolicy\nmetadata: {name: b}\nspec: {imagez: []}\n"})
+	if c := w.next(t); c.err == nil {
+		t.Fatal("expected the broken file to be refused")
+	}
+	keeper.learn(nil)
+	set := w.expect(t, "a")
+	if _, pending := policy.Signatures(set.Policies[0].Require)[0].Signer.(policy.Unavailable); !pending {
+		t.Error("expected a pending signer once the key is no longer known")
+	}
+	if c := w.next(t); c.err == nil {
+		t.Error("expected the broken file to be said again")
+	}
+}

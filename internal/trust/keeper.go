@@ -55,6 +55,10 @@ type Options struct {
 	PlainHTTP func(host string) bool
 	// PublicKey asks key management services. Nil asks none.
 	PublicKey PublicKeyFunc
+	// CheckKey refuses a URI that no service could answer, or of a host that may not
+	// be asked, when it is named (TRUST R6). Nil takes any that names a scheme of
+	// [KeySchemes].
+	CheckKey func(uri string) error
 	// CheckTrustedRoot refuses a target that is no trusted root, so that it does
 	// not take the place of one that is. Nil takes any.
 	CheckTrustedRoot func([]byte) error
@@ -118,6 +122,11 @@ func (k *Keeper) TrustedRoot(spec dialect.TUFSpec) ([]byte, error) {
 func (k *Keeper) PublicKey(uri string) ([]byte, error) {
 	if err := checkKeyURI(uri); err != nil {
 		return nil, err
+	}
+	if check := k.options.CheckKey; check != nil {
+		if err := check(uri); err != nil {
+			return nil, err
+		}
 	}
 	return k.known(&key{uri: uri, ask: k.options.PublicKey})
 }

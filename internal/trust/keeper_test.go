@@ -325,6 +325,33 @@ func TestKeyURIs(t *testing.T) {
 	}
 }
 
+// TestR6KeyThatIsRefusedIsNotAskedFor: what the check refuses is a mistake, and
+// never an outage.
+func TestR6KeyThatIsRefusedIsNotAskedFor(t *testing.T) {
+	refused := errors.New("refused")
+	asked := 0
+	k := trust.New(trust.Options{
+		Now:       newClock().Now,
+		PublicKey: func(context.Context, string) ([]byte, error) { asked++; return nil, refused },
+		CheckKey: func(uri string) error {
+			if uri == keyURI {
+				return nil
+			}
+			return refused
+		},
+	})
+	if _, err := k.PublicKey("hashivault://other"); !errors.Is(err, refused) || isProblem(err) {
+		t.Errorf("expected what the check says, and no outage, got %v", err)
+	}
+	k.Fetch(t.Context())
+	if asked != 0 || len(k.Status()) != 0 {
+		t.Errorf("expected nobody to be asked, got %d questions", asked)
+	}
+	if _, err := k.PublicKey(keyURI); !isProblem(err) {
+		t.Errorf("expected a key that is not known yet, got %v", err)
+	}
+}
+
 // TestServiceThatDoesNotAnswer is not asked again while it has yet to answer,
 // and does not hold up whoever asks.
 func TestServiceThatDoesNotAnswer(t *testing.T) {
