@@ -64,7 +64,7 @@ rig: ## build the servers that the tests run (once, about 7 minutes)
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	@grep -rnoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | while IFS=: read -r file _ match; do
 	  echo "$${file%/*} $${match#func }"
-	  go test -run '^$$' -fuzz "^$${match#func }$$" -fuzztime $(FUZZTIME) "$${file%/*}" </dev/null
+	  go test -run '^$$' -fuzz "^$${match#func }$$" -fuzzminimizetime 0s -fuzztime $(FUZZTIME) "$${file%/*}" </dev/null
 	done
 
 bench: build ## what decisions cost; read the ratios
