@@ -29,8 +29,8 @@ type CertificateFacts struct {
 
 // LogFacts are an entry in a transparency log.
 type LogFacts struct {
-	Log   string // the log's ID in hexadecimal
-	Index int64
+	Log   string    // the log's ID in hexadecimal
+	Index int64     // where the log signed no time beside it, only what the signature's storage says
 	Time  time.Time // when the log says that it was integrated; zero if it does not say
 }
 

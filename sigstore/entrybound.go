@@ -99,12 +99,12 @@ func (h holder) checkLoggedDER(key, certificate []byte) error {
 		return badEntry("an entry with a public key or a certificate", "one with both", nil)
 	case len(certificate) > 0:
 		if h.certificate == nil || !bytes.Equal(certificate, h.certificate.Raw) {
-			return badEntry("an entry of this signature's certificate", "one of another certificate", nil)
+			return anotherEntry("certificate", nil)
 		}
 		return nil
 	}
 	if !bytes.Equal(key, h.key.spki) {
-		return badEntry("an entry of this signature's key", "one of another key", nil)
+		return anotherEntry("key", nil)
 	}
 	return nil
 }

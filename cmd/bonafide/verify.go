@@ -90,6 +90,8 @@ func (o verifyOptions) check(images []string) error {
 		return hintError{errors.New("--attestation: expected --key or --certificate-identity, got neither"), "say who must have made the statement; a Notation signer makes none"}
 	case o.attestationOnly && len(o.attestations) == 0:
 		return errors.New("--attestation-only: expected --attestation, got none")
+	case o.attestationOnly && o.trustPolicy != "":
+		return errors.New("--attestation-only: expected no --notation-trust-policy beside it, which asks for a signature")
 	case len(o.policies) == 0 && o.sigstore.none() && o.trustPolicy == "":
 		return hintError{errors.New("expected --policy, --key, --certificate-identity or --notation-trust-policy, got none"), "say who must have signed, for example --key cosign.pub"}
 	}

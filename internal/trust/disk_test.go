@@ -257,14 +257,14 @@ func isProblem(err error) bool {
 
 func TestCacheDir(t *testing.T) {
 	unknown := func() (string, error) { return "", errors.New("boom") }
-	user := func() (string, error) { return "/home/me/.cache", nil }
+	user := func() (string, error) { return "/cache", nil }
 	tests := map[string]struct {
 		env  string
 		user func() (string, error)
 		want string
 	}{
 		"Named":   {"/var/cache/bonafide", user, "/var/cache/bonafide/tuf"},
-		"Default": {"", user, "/home/me/.cache/bonafide/tuf"},
+		"Default": {"", user, "/cache/bonafide/tuf"},
 		"Unknown": {"", unknown, ""},
 	}
 	for name, tc := range tests {
