@@ -70,8 +70,12 @@ type ImageDecision struct {
 	// Outcome combines the policies after their modes:
 	// Denied > Undecided > Allowed > Unmatched.
 	Outcome policy.Outcome
-	// Policies are those that apply, in the order of the snapshot.
+	// Policies are those that apply, in the order of the snapshot: or the deny
+	// lists that decide the image, which leave no policy a say.
 	Policies []PolicyDecision
+	// Lifted are the policies among them that exceptions lift, by each exception
+	// that does.
+	Lifted []Lift
 	// Problem is set if no enforcing policy decided the image: a malformed name,
 	// no policy that enforces, no snapshot.
 	Problem *evidence.Problem
@@ -90,9 +94,25 @@ type ImageDecision struct {
 // Enforced reports that at least one policy in mode Enforce applies and that
 // all of those allow by what they require, which may be nothing: a static
 // allowance has no evidence. It is stricter than Outcome, which is also Allowed
-// where a policy excuses an outage.
+// where a policy excuses an outage or an exception lifts it.
 func (d ImageDecision) Enforced() bool {
 	enforced := false
+	for _, p := range d.Policies {
+		if p.Mode != policy.Enforce {
+			continue
+		}
+		if p.Outcome != policy.Allowed || len(p.Lifts) > 0 {
+			return false
+		}
+		enforced = true
+	}
+	return enforced
+}
+
+// Excepted reports that exceptions lift at least one policy in mode Enforce, and
+// that all others of those allow by what they require.
+func (d ImageDecision) Excepted() bool {
+	excepted := false
 	for _, p := range d.Policies {
 		if p.Mode != policy.Enforce {
 			continue
@@ -100,9 +120,9 @@ func (d ImageDecision) Enforced() bool {
 		if p.Outcome != policy.Allowed {
 			return false
 		}
-		enforced = true
+		excepted = excepted || len(p.Lifts) > 0
 	}
-	return enforced
+	return excepted
 }
 
 // PolicyDecision is what one policy says about one image.
@@ -116,11 +136,14 @@ type PolicyDecision struct {
 	// OnUndecided excuses it; Unmatched in the modes that only report.
 	Effective policy.Outcome
 	Finding   policy.Finding
+	// Lifts, if any, are why the policy requires nothing: its Outcome is then
+	// Allowed and its Finding says by which exceptions.
+	Lifts []Lift
 }
 
 // Step is one thing that was done to decide an image.
 type Step struct {
-	Name   string // select, resolve, platforms, gather, extend, verify, statements, embedded, artifacts
+	Name   string // select, rule, resolve, platforms, gather, extend, verify, statements, embedded, artifacts
 	Detail string // begins with the platform, if it is about one of several
 	Took   time.Duration
 }

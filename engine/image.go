@@ -26,7 +26,7 @@ func panicked(p any) *evidence.Problem {
 	return &evidence.Problem{Reason: evidence.Internal, Err: fmt.Errorf("panic: %v", p)}
 }
 
-// image decides one image: select, resolve, gather and verify, evaluate,
+// image decides one image: select, rule, resolve, gather and verify, evaluate,
 // combine.
 func (e *Engine) image(ctx context.Context, s *Snapshot, r Request, image workload.Image) ImageDecision {
 	d := ImageDecision{Image: image}
@@ -41,11 +41,16 @@ func (e *Engine) image(ctx context.Context, s *Snapshot, r Request, image worklo
 		return d
 	}
 	d.Reference, d.Digest = ref, ref.Digest()
-	policies := s.selectFor(ref, r)
-	r.Puller.Operator = pullSecrets(policies)
-	w := work{engine: e, request: r, decision: &d, policies: policies, budget: newBudget(evidence.MaxDecisionBytes)}
+	w := work{engine: e, request: r, decision: &d, budget: newBudget(evidence.MaxDecisionBytes)}
 	w.log.began = e.options.Now()
-	w.step("select", fmt.Sprintf("%d of %d policies apply", len(policies), len(s.policies)))
+	if stopped := s.stopped(ref, d.Digest); len(stopped) > 0 {
+		w.stop(stopped)
+		return d
+	}
+	policies := s.selectFor(ref, r)
+	w.request.Puller.Operator = pullSecrets(policies)
+	w.selected, w.policies = policies, policies
+	w.step("select", fmt.Sprintf("%d of %d policies apply", len(policies), len(s.rules.Policies)))
 	if len(policies) == 0 { // and the registry is never contacted (TRUST R8)
 		d.Outcome = policy.Unmatched
 		d.Problem = &evidence.Problem{Reason: evidence.NoPolicy, Expected: "a policy that covers the image", Got: "none"}
@@ -53,7 +58,11 @@ func (e *Engine) image(ctx context.Context, s *Snapshot, r Request, image worklo
 		return d
 	}
 	d.Pins = slices.ContainsFunc(policies, func(p selected) bool { return p.PinsKind(r.Kind) })
+	if !w.rule(ctx, s) {
+		return d
+	}
 	w.prove(ctx)
+	w.unpin()
 	w.combine(ctx)
 	d.Private, d.Steps = w.private(), w.steps()
 	if d.Pins && d.Outcome == policy.Allowed && ref.Digest().IsZero() && !d.Digest.IsZero() {
@@ -68,9 +77,10 @@ type work struct {
 	engine   *Engine
 	request  Request
 	decision *ImageDecision
-	policies []selected
-	budget   *budget // bytes that may be read
-	opened   opened  // registries
+	selected []selected // that apply
+	policies []selected // of selected, those that no exception lifts
+	budget   *budget    // bytes that may be read
+	opened   opened     // registries
 	log      log
 
 	failed    *evidence.Problem // why the image could not be looked up
@@ -133,17 +143,27 @@ func (w *work) prove(ctx context.Context) {
 // combine combines the policies' outcomes.
 func (w *work) combine(ctx context.Context) {
 	w.decision.Outcome = policy.Unmatched
-	w.decision.Policies = make([]PolicyDecision, len(w.policies))
-	for i, p := range w.policies {
-		pd := PolicyDecision{Origin: p.Origin, Mode: p.Mode, OnUndecided: p.OnUndecided, Finding: w.finding(ctx, p)}
-		pd.Outcome = pd.Finding.Outcome
-		pd.Effective = w.effective(p, pd)
+	w.decision.Policies = make([]PolicyDecision, len(w.selected))
+	for i, p := range w.selected {
+		pd := w.decided(ctx, p)
 		w.decision.Policies[i] = pd
+		w.decision.Lifted = append(w.decision.Lifted, pd.Lifts...)
 		w.decision.Outcome = w.decision.Outcome.Worse(pd.Effective)
 	}
 	if w.decision.Outcome == policy.Unmatched {
 		w.decision.Problem = &evidence.Problem{Reason: evidence.NoPolicy, Expected: "a policy that covers the image and enforces", Got: "only policies that report"}
 	}
+}
+
+// decided is what one policy says.
+func (w *work) decided(ctx context.Context, p selected) PolicyDecision {
+	if len(p.lifts) > 0 {
+		return p.lifted()
+	}
+	d := PolicyDecision{Origin: p.Origin, Mode: p.Mode, OnUndecided: p.OnUndecided, Finding: w.finding(ctx, p)}
+	d.Outcome = d.Finding.Outcome
+	d.Effective = w.effective(p, d)
+	return d
 }
 
 // finding is what one policy finds, and says of which digest.

@@ -8,19 +8,43 @@ import (
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
-// Snapshot is an immutable set of policies. A request is decided by one.
+// Rules are everything that requests are decided by.
+type Rules struct {
+	Policies   []policy.Policy
+	Exceptions []policy.Exception
+	Denials    []policy.Denial
+}
+
+// Snapshot is an immutable set of rules. A request is decided by one.
 type Snapshot struct {
-	policies []policy.Policy
+	rules    Rules
+	policies policyIndex
+	rulings  rulingIndex
 }
 
 // NewSnapshot returns a Snapshot of the policies, which must not be changed
 // afterwards.
-func NewSnapshot(policies []policy.Policy) *Snapshot {
-	return &Snapshot{policies: slices.Clone(policies)}
+func NewSnapshot(policies []policy.Policy) *Snapshot { return NewSnapshotOf(Rules{Policies: policies}) }
+
+// NewSnapshotOf returns a Snapshot of the rules, which must not be changed
+// afterwards.
+func NewSnapshotOf(r Rules) *Snapshot {
+	s := &Snapshot{rules: Rules{
+		Policies: slices.Clone(r.Policies), Exceptions: slices.Clone(r.Exceptions), Denials: slices.Clone(r.Denials),
+	}}
+	s.policies = indexPolicies(s.rules.Policies)
+	s.rulings = indexRulings(s.rules)
+	return s
 }
 
 // Policies returns the policies in order.
-func (s *Snapshot) Policies() []policy.Policy { return slices.Clone(s.policies) }
+func (s *Snapshot) Policies() []policy.Policy { return slices.Clone(s.rules.Policies) }
+
+// Exceptions returns the exceptions in order, those that have ended included.
+func (s *Snapshot) Exceptions() []policy.Exception { return slices.Clone(s.rules.Exceptions) }
+
+// Denials returns the deny lists in order.
+func (s *Snapshot) Denials() []policy.Denial { return slices.Clone(s.rules.Denials) }
 
 // selected is a policy that applies to an image.
 type selected struct {
@@ -29,13 +53,14 @@ type selected struct {
 	// require is what the policy requires, and what the caller asks for beside
 	// it.
 	require policy.Requirement
+	lifts   []Lift // why it requires nothing now
 }
 
 // selectFor returns the policies that apply to an image of a request.
 func (s *Snapshot) selectFor(ref imageref.Reference, r Request) []selected {
 	var found []selected
-	for i := range s.policies {
-		p := &s.policies[i]
+	for _, i := range s.policies.candidates(ref, r) {
+		p := &s.rules.Policies[i]
 		if !r.names(p) {
 			continue
 		}

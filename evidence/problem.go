@@ -40,10 +40,12 @@ const (
 	ConditionNotMet      Reason = "ConditionNotMet"
 	ConditionFailed      Reason = "ConditionFailed"
 	StaticallyDenied     Reason = "StaticallyDenied"
+	ImageDenied          Reason = "ImageDenied"
 	NotPinned            Reason = "NotPinned"
 	UnknownKind          Reason = "UnknownKind"
 	MalformedObject      Reason = "MalformedObject"
 	NoPolicy             Reason = "NoPolicy"
+	RunningImageDiffers  Reason = "RunningImageDiffers"
 )
 
 // Reasons that leave it open: it could not be told.

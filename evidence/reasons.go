@@ -30,11 +30,13 @@ var reasons = [...]ReasonInfo{
 	{Reason: ConditionNotMet, Meaning: "A signed statement or artifact does not say what the policy asks for.", Remedy: "compare the policy's conditions and maximum age with what was signed; --explain shows it"},
 	{Reason: ConditionFailed, Meaning: "A condition of the policy could not be evaluated over what the statement says, so it does not hold.", Remedy: "compare the fields that the condition names with the statement's; has() tells whether one is there"},
 	{Reason: StaticallyDenied, Meaning: "A policy denies these images outright."},
+	{Reason: ImageDenied, Meaning: "An ImageDenyList names the image. No policy and no exception outweighs it.", Remedy: "use another image; whoever wrote the list says why in its reason"},
 	{Reason: MalformedReference, Meaning: "The image's name is not a valid reference."},
 	{Reason: NotPinned, Meaning: "The policy pins images to digests and the object names one without.", Remedy: "name the image by digest, or check that the mutating webhook is registered and ran"},
 	{Reason: UnknownKind, Meaning: "The door is registered for a kind that it cannot read."},
 	{Reason: MalformedObject, Meaning: "The object is not what its kind says."},
 	{Reason: NoPolicy, Meaning: "No policy in mode Enforce covers the image."},
+	{Reason: RunningImageDiffers, Meaning: "A running Pod names its image by tag and runs other content than the tag leads to now.", Remedy: "name the image by digest, or restart the workload so that it pulls what the tag leads to"},
 
 	{Reason: ImageNotFound, Undecided: true, Meaning: "The registry does not have the image.", Remedy: "check the name and tag, and that the credentials may see the repository"},
 	{Reason: RegistryUnauthorized, Undecided: true, Meaning: "The registry refused the credentials, or asks for some.", Remedy: "check the pull secret or the docker configuration"},

@@ -58,8 +58,8 @@ func TestEveryFolderHasAReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(folders) != 6 {
-		t.Errorf("folders: want 6, got %d", len(folders))
+	if len(folders) != 8 {
+		t.Errorf("folders: want 8, got %d", len(folders))
 	}
 	for _, f := range folders {
 		readme, err := fs.ReadFile(examples.Files, f.Name()+"/README.md")

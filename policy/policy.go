@@ -188,6 +188,16 @@ type Matcher interface {
 	Match(Request) (bool, error)
 }
 
+// ScopedMatcher is a Matcher that selects requests of some namespaces alone, so
+// that others need not ask it.
+type ScopedMatcher interface {
+	Matcher
+	// Namespaces returns the names of all namespaces for which Match may return
+	// true or an error where the request's namespace is known; empty if it may for
+	// any.
+	Namespaces() []string
+}
+
 // MatcherFunc is a function that is a [Matcher].
 type MatcherFunc func(Request) (bool, error)
 
@@ -200,6 +210,9 @@ func (f MatcherFunc) Match(r Request) (bool, error) { return f(r) }
 type Request struct {
 	Namespace Namespace
 	Kind      string // "Pod"; empty outside Kubernetes
+	// Name is the object's. It ends in "*" if the rest is yet to be generated, and
+	// is empty outside Kubernetes.
+	Name      string
 	Operation string // CREATE or UPDATE; empty outside admission
 	User      string
 	// ServiceAccount is the name that the object asks to run as.

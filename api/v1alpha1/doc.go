@@ -1,6 +1,7 @@
 // Package v1alpha1 holds the native kinds of Bonafide, group bonafide.dev: what
-// a [ClusterVerificationPolicy] and a [VerificationPolicy] may say. The field
-// comments are the specification; package dialect/native enforces it.
+// a [ClusterVerificationPolicy], a [VerificationPolicy], a
+// [VerificationException] and an [ImageDenyList] may say. The field comments are
+// the specification; package dialect/native enforces it.
 //
 // The package holds types alone: it reads nothing, decides nothing and
 // registers nothing.
@@ -10,6 +11,7 @@
 // supported yet" is part of the language; a policy that sets it is refused by
 // name rather than read as if it were absent.
 //
+// +kubebuilder:object:generate=true
 // +groupName=bonafide.dev
 package v1alpha1
 
@@ -21,4 +23,6 @@ const (
 
 	ClusterVerificationPolicyKind = "ClusterVerificationPolicy"
 	VerificationPolicyKind        = "VerificationPolicy"
+	VerificationExceptionKind     = "VerificationException"
+	ImageDenyListKind             = "ImageDenyList"
 )

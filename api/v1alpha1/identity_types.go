@@ -137,12 +137,14 @@ type SigningCertificate struct {
 	// trusted as it is.
 	//
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="[has(self.pem), has(self.secretRef), has(self.configMapRef), has(self.file)].exists_one(x, x)",message="exactly one of pem, secretRef, configMapRef and file"
 	Certificate *Material `json:"certificate,omitempty"`
 
 	// Chain are the authorities, intermediates first and the root last. With
 	// Chain alone every certificate of theirs counts that has the subject.
 	//
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="[has(self.pem), has(self.secretRef), has(self.configMapRef), has(self.file)].exists_one(x, x)",message="exactly one of pem, secretRef, configMapRef and file"
 	Chain *Material `json:"chain,omitempty"`
 
 	// Subject is the subject alternative name of the certificates that count, with

@@ -80,6 +80,8 @@ type TrustStore struct {
 	// Type says for what the certificates are trusted.
 	Type TrustStoreType `json:"type"`
 	// Certificates are PEM certificates, roots or signing certificates.
+	//
+	// +kubebuilder:validation:XValidation:rule="[has(self.pem), has(self.secretRef), has(self.configMapRef), has(self.file)].exists_one(x, x)",message="exactly one of pem, secretRef, configMapRef and file"
 	Certificates Material `json:"certificates"`
 }
 

@@ -3,6 +3,10 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // VerificationPolicySpec is the body of both native kinds.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.platforms) || self.platform == 'Each'",message="platforms needs platform: Each beside it"
+// +kubebuilder:validation:XValidation:rule="!has(self.pinKinds) || self.pin == 'Digest'",message="pinKinds says what is pinned: leave it out with pin: None"
+// +kubebuilder:validation:XValidation:rule="self.platform == 'Each' || self.require.all(r, !r.?attestation.?embedded.orValue(false))",message="attestation.embedded needs platform: Each: a statement in an index is about one platform"
 type VerificationPolicySpec struct {
 	// Match selects requests. Omitted, the policy applies to every workload in
 	// its scope.
@@ -17,7 +21,8 @@ type VerificationPolicySpec struct {
 	//
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1000
-	// +kubebuilder:validation:items:MaxLength=4096
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1024
 	// +listType=set
 	Images []string `json:"images"`
 
@@ -27,7 +32,8 @@ type VerificationPolicySpec struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=1000
-	// +kubebuilder:validation:items:MaxLength=4096
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1024
 	// +listType=set
 	Exclude []string `json:"exclude,omitempty"`
 
@@ -67,6 +73,7 @@ type VerificationPolicySpec struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:Enum=Pod;PodTemplate;ReplicationController;ReplicaSet;Deployment;StatefulSet;DaemonSet;Job;CronJob
 	// +listType=set
 	PinKinds []string `json:"pinKinds,omitempty"`
 
@@ -111,6 +118,8 @@ type VerificationPolicySpec struct {
 // Match selects requests. Every field that is set must hold. Where a door
 // carries no namespace, or no object, the fields that look at it hold: doubt
 // includes.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.conditions)",message="match.conditions is not supported yet"
 type Match struct {
 	// Namespaces are names of namespaces, in which `*` stands for any number of
 	// characters. Not for a VerificationPolicy.
@@ -118,6 +127,8 @@ type Match struct {
 	// +optional
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
 	// +listType=set
 	Namespaces []string `json:"namespaces,omitempty"`
 
@@ -140,6 +151,7 @@ type Match struct {
 	// +optional
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:Enum=Pod;PodTemplate;ReplicationController;ReplicaSet;Deployment;StatefulSet;DaemonSet;Job;CronJob
 	// +listType=set
 	Kinds []string `json:"kinds,omitempty"`
 

@@ -72,6 +72,9 @@ type AttestationRequirement struct {
 	// too old.
 	//
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]*)?(ns|us|µs|ms|s|m|h))+$')",message="maxAge is a time such as 72h or 90m: days and weeks are written in hours"
 	MaxAge *metav1.Duration `json:"maxAge,omitempty"`
 
 	// Embedded also counts statements that the image's own index holds, as

@@ -31,6 +31,8 @@ type Signer struct {
 
 // SignerGroup holds if Count of its members have signed, by distinct
 // identities: one signature fills one slot (TRUST R28).
+//
+// +kubebuilder:validation:XValidation:rule="self.count <= size(self.of)",message="count is at most the number of members in of"
 type SignerGroup struct {
 	// Count is at least 1 and at most the number of members.
 	//

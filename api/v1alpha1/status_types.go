@@ -2,14 +2,45 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// VerificationPolicyStatus says what the controller made of a policy.
+// ConditionReady is the type of the only condition of the native kinds. It is
+// True while the object is in force as it is written. Otherwise its reason is
+// [ReasonExpired] or the reason of the problem (docs/reasons.md), such as
+// KeyUnavailable, and its message says where and what was expected.
+const ConditionReady = "Ready"
+
+// The reasons of Ready that are no problems.
+const (
+	// ReasonInForce goes with True.
+	ReasonInForce = "InForce"
+	// ReasonExpired goes with False: an exception whose time is over is void.
+	ReasonExpired = "Expired"
+)
+
+// VerificationPolicyStatus says what the controller made of a policy, and what
+// the policy did.
 type VerificationPolicyStatus struct {
+	RulingStatus `json:",inline"`
+
+	// Matched is how many decisions about images the policy took part in since
+	// it was created, on all replicas together, roughly.
+	//
+	// +optional
+	Matched int64 `json:"matched,omitempty"`
+
+	// Denied is how many of them it denied, or would have denied if it enforced.
+	//
+	// +optional
+	Denied int64 `json:"denied,omitempty"`
+}
+
+// RulingStatus says what the controller made of an object.
+type RulingStatus struct {
 	// ObservedGeneration is the generation of the spec that the status is about.
 	//
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// Conditions holds Ready: True if the policy compiled and is decided by;
+	// Conditions holds Ready: True if the object compiled and is decided by;
 	// False, with the error as its message, if it did not.
 	//
 	// +optional
@@ -18,10 +49,11 @@ type VerificationPolicyStatus struct {
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// Weakenings are the places where the policy asks for less than the
-	// defaults do (TRUST R19).
+	// Weakenings are the places where the object asks for less than the defaults
+	// do (TRUST R19).
 	//
 	// +optional
+	// +kubebuilder:validation:MaxItems=1000
 	// +listType=atomic
 	Weakenings []string `json:"weakenings,omitempty"`
 }

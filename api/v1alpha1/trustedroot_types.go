@@ -40,11 +40,14 @@ const BuiltinPublicGood BuiltinRoot = "PublicGood"
 // of Sigstore hands them out. At least one list MUST have an entry. The parts have
 // no periods: certificates count as long as they are valid, keys at any time. A
 // log of Rekor's version 2 needs a trusted_root.json.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.fulcio) || has(self.rekor) || has(self.ctLogs) || has(self.timestampAuthorities)",message="at least one of fulcio, rekor, ctLogs and timestampAuthorities"
 type TrustedRootParts struct {
 	// Fulcio are the chains of certificate authorities, each with its root last.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:XValidation:rule="[has(self.pem), has(self.secretRef), has(self.configMapRef), has(self.file)].exists_one(x, x)",message="exactly one of pem, secretRef, configMapRef and file"
 	// +listType=atomic
 	Fulcio []Material `json:"fulcio,omitempty"`
 
@@ -52,6 +55,7 @@ type TrustedRootParts struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:XValidation:rule="[has(self.pem), has(self.secretRef), has(self.configMapRef), has(self.file)].exists_one(x, x)",message="exactly one of pem, secretRef, configMapRef and file"
 	// +listType=atomic
 	Rekor []Material `json:"rekor,omitempty"`
 
@@ -59,6 +63,7 @@ type TrustedRootParts struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:XValidation:rule="[has(self.pem), has(self.secretRef), has(self.configMapRef), has(self.file)].exists_one(x, x)",message="exactly one of pem, secretRef, configMapRef and file"
 	// +listType=atomic
 	CTLogs []Material `json:"ctLogs,omitempty"`
 
@@ -67,6 +72,7 @@ type TrustedRootParts struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:XValidation:rule="[has(self.pem), has(self.secretRef), has(self.configMapRef), has(self.file)].exists_one(x, x)",message="exactly one of pem, secretRef, configMapRef and file"
 	// +listType=atomic
 	TimestampAuthorities []Material `json:"timestampAuthorities,omitempty"`
 }
@@ -85,6 +91,8 @@ type TUFRepository struct {
 
 	// Root is a root.json of the repository, from which all later ones are
 	// verified.
+	//
+	// +kubebuilder:validation:XValidation:rule="[has(self.json), has(self.secretRef), has(self.configMapRef), has(self.file)].exists_one(x, x)",message="exactly one of json, secretRef, configMapRef and file"
 	Root JSONMaterial `json:"root"`
 
 	// Target is the name of the trusted root in the repository. Default

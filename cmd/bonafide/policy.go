@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,6 +44,7 @@ func newPolicyCheck() *cobra.Command {
 				return err
 			}
 			printPolicies(c.OutOrStdout(), set.Policies)
+			printRulings(c.OutOrStdout(), set)
 			return nil
 		},
 	}
@@ -73,6 +75,19 @@ func printPolicies(w io.Writer, policies []policy.Policy) {
 	fmt.Fprintf(w, "%d %s.\n", len(policies), plural)
 }
 
+// printRulings lists exceptions and deny lists with their notes.
+func printRulings(w io.Writer, set policyset.Set) {
+	for _, e := range set.Exceptions {
+		fmt.Fprintf(w, "%s  %s  %s until %s\n", e.Origin, e.Origin.Kind, e.Origin.File, e.Expires.UTC().Format(time.RFC3339))
+		for _, n := range e.Notes {
+			fmt.Fprintf(w, "  weak  %s: %s\n", n.Path, n.Text)
+		}
+	}
+	for _, d := range set.Denials {
+		fmt.Fprintf(w, "%s  %s  %s\n", d.Origin, d.Origin.Kind, d.Origin.File)
+	}
+}
+
 // readTrustedRoot reads a trusted root file, if one is named.
 func readTrustedRoot(file string) (*sigstore.TrustedRoot, error) {
 	switch file {
@@ -92,14 +107,25 @@ func readTrustedRoot(file string) (*sigstore.TrustedRoot, error) {
 	return root, nil
 }
 
-// policyOptions lists the dialects that are read.
+// policyOptions lists the dialects that are read, for a machine that knows no
+// cluster.
 func policyOptions(signers policyset.Signers) policyset.Options {
+	return dialects(signers, native.Options{})
+}
+
+// clusterPolicyOptions is policyOptions where namespaces and their labels are known.
+func clusterPolicyOptions(signers policyset.Signers) policyset.Options {
+	return dialects(signers, native.Options{ClusterAvailable: true})
+}
+
+func dialects(signers policyset.Signers, o native.Options) policyset.Options {
+	o.PublicGoodSnapshot, o.Now = sigstore.PublicGoodSnapshot, time.Now
 	var plugins []dialect.PluginSpec
 	for _, p := range signers.Plugins {
 		plugins = append(plugins, dialect.PluginSpec(p))
 	}
 	return policyset.Options{Dialects: []dialect.Dialect{
-		native.New(signers, native.Options{PublicGoodSnapshot: sigstore.PublicGoodSnapshot}),
+		native.New(signers, o),
 		kyverno.New(signers, kyverno.Options{}),
 		nirmata.New(signers, nirmata.Options{Plugins: plugins}),
 	}}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -122,7 +123,7 @@ func runVerify(ctx context.Context, o verifyOptions, images []string, s streams)
 	}
 	defer client.Close()
 	sources.remote = client
-	policies, err := o.fetch(ctx, client)
+	rules, err := o.fetch(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func runVerify(ctx context.Context, o verifyOptions, images []string, s streams)
 	if err != nil {
 		return err
 	}
-	e.Swap(engine.NewSnapshot(policies))
+	e.Swap(engine.NewSnapshotOf(rules))
 	var decision engine.Decision
 	for _, r := range requests {
 		decision.Images = append(decision.Images, e.Decide(ctx, r).Images...)
@@ -144,46 +145,47 @@ func runVerify(ctx context.Context, o verifyOptions, images []string, s streams)
 	return outcomeOf(decision)
 }
 
-// fetch returns the policies when the trust material that they want from afar was
+// fetch returns the rules when the trust material that they want from afar was
 // asked for.
-func (o verifyOptions) fetch(ctx context.Context, client *registry.Client) ([]policy.Policy, error) {
+func (o verifyOptions) fetch(ctx context.Context, client *registry.Client) (engine.Rules, error) {
 	makers, err := signers(o.sigstore.trustedRoot, client)
 	if err != nil {
-		return nil, err
+		return engine.Rules{}, err
 	}
 	keeper := newKeeper(client, nil, o.insecure, nil)
 	makers.Material = keeper
-	return fetched(ctx, keeper, func() ([]policy.Policy, error) { return o.load(makers) })
+	return fetched(ctx, keeper, func() (engine.Rules, error) { return o.load(makers) })
 }
 
-// load returns the policies of the files, and one more for the signer flags.
-func (o verifyOptions) load(makers policyset.Signers) ([]policy.Policy, error) {
-	var policies []policy.Policy
+// load returns the rules of the files, and a policy more for the signer flags.
+func (o verifyOptions) load(makers policyset.Signers) (engine.Rules, error) {
+	var rules engine.Rules
 	if len(o.policies) > 0 {
 		set, err := policyset.Load(o.policies, policyOptions(makers))
 		if err != nil {
-			return nil, err
+			return engine.Rules{}, err
 		}
-		policies = set.Policies
+		rules = engine.Rules{Policies: set.Policies, Exceptions: set.Exceptions, Denials: set.Denials}
 	}
 	named, err := o.signers(makers)
 	if err != nil || len(named) == 0 {
-		return policies, err
+		return rules, err
 	}
 	require, err := o.require(named)
 	if err != nil {
-		return nil, err
+		return engine.Rules{}, err
 	}
 	everything, err := imageref.ParsePattern("**")
 	if err != nil {
-		return nil, err
+		return engine.Rules{}, err
 	}
-	return append(policies, policy.Policy{
+	rules.Policies = append(slices.Clip(rules.Policies), policy.Policy{
 		Origin:  policy.Origin{Dialect: "flags", Name: "command-line"},
 		Include: []policy.ImagePattern{everything},
 		Pin:     policy.PinNone,
 		Require: require,
-	}), nil
+	})
+	return rules, nil
 }
 
 // require asks for a signature by any of the signers, and for each attestation
@@ -280,7 +282,7 @@ func (o verifyOptions) resources(notes io.Writer) ([]engine.Request, error) {
 	for _, object := range objects {
 		requests = append(requests, engine.Request{
 			Request: policy.Request{
-				Namespace: o.namespaceOf(object.Namespace), Kind: object.Kind, Operation: "CREATE",
+				Namespace: o.namespaceOf(object.Namespace), Kind: object.Kind, Name: object.Name, Operation: "CREATE",
 				ServiceAccount: object.ServiceAccount, Labels: object.Labels,
 			},
 			Images: object.Images,

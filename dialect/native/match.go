@@ -1,6 +1,7 @@
 package native
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -109,6 +110,15 @@ func (m *matcher) orNil() policy.Matcher {
 		return nil
 	}
 	return m
+}
+
+// Namespaces implements [policy.ScopedMatcher]: a name that is not among them is
+// refused whatever the other parts say.
+func (m *matcher) Namespaces() []string {
+	if m.patterns != nil {
+		return nil
+	}
+	return slices.Collect(maps.Keys(m.names))
 }
 
 // Match implements [policy.Matcher]. Where a door carries no namespace, or no

@@ -2,7 +2,10 @@ package native_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/bonafide-dev/bonafide/dialect/native"
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -109,5 +112,32 @@ func BenchmarkMatch(b *testing.B) {
 		if ok, err := m.Match(r); !ok || err != nil {
 			b.Fatal(ok, err)
 		}
+	}
+}
+
+// Whoever files policies by namespace must not miss one.
+func TestMatcherSaysInWhichNamespacesItMayMatch(t *testing.T) {
+	cases := map[string]struct {
+		kind, namespace, spec string
+		want                  []string
+	}{
+		"Names":          {cluster, "", "match: {namespaces: [shop, till]}", []string{"shop", "till"}},
+		"NameAndPattern": {cluster, "", "match: {namespaces: [shop, 'team-*']}", nil},
+		"Labels":         {cluster, "", "match: {namespaceSelector: {matchLabels: {team: shop}}}", nil},
+		"Kinds":          {cluster, "", "match: {kinds: [Pod]}", nil},
+		"Namespaced":     {tenant, "shop", "match: {kinds: [Pod]}", []string{"shop"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			scoped, is := matcher(t, c.kind, c.namespace, c.spec).(policy.ScopedMatcher)
+			if !is {
+				t.Fatal("want a matcher that says so")
+			}
+			got := scoped.Namespaces()
+			slices.Sort(got)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
 	}
 }

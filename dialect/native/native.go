@@ -2,6 +2,7 @@ package native
 
 import (
 	"regexp"
+	"time"
 
 	"github.com/bonafide-dev/bonafide/api/v1alpha1"
 	"github.com/bonafide-dev/bonafide/dialect"
@@ -22,6 +23,10 @@ type Options struct {
 	// PublicGoodSnapshot says of what time the snapshot of Sigstore's public
 	// instance is, for people, such as "as of 2025-08-19". It may be empty.
 	PublicGoodSnapshot string
+	// Now is the clock by which it is judged how far ahead an exception may end.
+	// Nil judges by what documents say of their own creation; an exception that
+	// says nothing is then judged by those alone who decide by it.
+	Now func() time.Time
 }
 
 // Dialect reads the native kinds. It is immutable and safe for concurrent use
@@ -83,9 +88,7 @@ func (c *compiler) decode() {
 func (c *compiler) policy() policy.Policy {
 	c.metadata()
 	p := policy.Policy{
-		Origin: policy.Origin{
-			Dialect: Name, Kind: c.Document.Kind.Kind, Namespace: c.Document.Namespace, Name: c.Document.Name, File: c.Document.Place(),
-		},
+		Origin:      c.origin(),
 		Include:     c.include(),
 		Exclude:     c.patterns("spec.exclude", c.spec.Exclude),
 		Match:       c.match(),

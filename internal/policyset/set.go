@@ -28,6 +28,9 @@ func (o Options) revision() uint64 {
 type Set struct {
 	// Policies in the order of paths, files and documents.
 	Policies []policy.Policy
+	// Exceptions and Denials in the same order.
+	Exceptions []policy.Exception
+	Denials    []policy.Denial
 	// Objects are the Secrets and ConfigMaps among the documents.
 	Objects dialect.Objects
 	// Digest identifies the content that the set was made from: of the policy
@@ -35,22 +38,35 @@ type Set struct {
 	Digest imageref.Digest
 }
 
-// Weakenings returns how many notes of the policies are weakenings (TRUST R19).
+// Weakenings returns how many notes of the policies, exceptions and deny lists
+// are weakenings (TRUST R19).
 func (s Set) Weakenings() int {
 	var count int
 	for _, p := range s.Policies {
-		for _, n := range p.Notes {
-			if n.Weakening {
-				count++
-			}
+		count += weakenings(p.Notes)
+	}
+	for _, e := range s.Exceptions {
+		count += weakenings(e.Notes)
+	}
+	for _, d := range s.Denials {
+		count += weakenings(d.Notes)
+	}
+	return count
+}
+
+func weakenings(notes []policy.Note) int {
+	var count int
+	for _, n := range notes {
+		if n.Weakening {
+			count++
 		}
 	}
 	return count
 }
 
 // Load reads the files and directories that paths name (see
-// [dialect.ReadFiles]). Paths without a policy among them are an error: whoever
-// names some wants some (TRUST R48). The error is [dialect.Errors] and holds
+// [dialect.ReadFiles]). Paths without a policy or deny list among them are an
+// error: whoever names some wants some (TRUST R48). The error is [dialect.Errors] and holds
 // everything that is wrong; the Set is then zero.
 func Load(paths []string, o Options) (Set, error) {
 	attempt := load(paths, o)
@@ -87,31 +103,42 @@ func load(paths []string, o Options) attempt {
 		documents = append(documents, found...)
 	}
 	references := newReferences()
-	policies, objects, err := compile(documents, references, o)
+	set, err := compile(documents, references, o)
 	failed = append(failed, dialect.ErrorsOf(err, "")...)
-	if len(paths) > 0 && len(policies) == 0 && len(failed) == 0 {
+	if len(paths) > 0 && len(set.Policies)+len(set.Denials) == 0 && len(failed) == 0 {
 		failed = append(failed, &dialect.Error{File: paths[0], Message: "expected at least one policy among the documents, got none"})
 	}
 	done := attempt{err: failed.Err(), references: references.names(), content: content{digestOf(files, unreadable, references), revision}}
 	if done.err == nil {
-		done.set = Set{Policies: policies, Objects: objects, Digest: done.content.digest}
+		done.set = set
+		done.set.Digest = done.content.digest
 		done.documents, done.read = documents, references
 	}
 	return done
 }
 
-func compile(documents []dialect.Document, r references, o Options) ([]policy.Policy, dialect.Objects, error) {
-	loader := dialect.Loader{Dialects: o.Dialects, ReadFile: r.read}
-	return loader.Load(documents)
+// compile makes a set without its digest.
+func compile(documents []dialect.Document, r references, o Options) (Set, error) {
+	all, objects := dialect.Loader{Dialects: o.Dialects, ReadFile: r.read}.LoadEach(documents)
+	set := Set{Objects: objects}
+	var failed dialect.Errors
+	for _, one := range all {
+		failed = append(failed, dialect.ErrorsOf(one.Err, one.Document.File)...)
+		set.Policies = append(set.Policies, one.Policies...)
+		set.Exceptions = append(set.Exceptions, one.Rulings.Exceptions...)
+		set.Denials = append(set.Denials, one.Rulings.Denials...)
+	}
+	return set, failed.Err()
 }
 
 // again makes the set of a good attempt once more, of the same documents and what
 // [Material] knows now.
 func (a attempt) again(o Options) attempt {
 	a.content.revision = o.revision()
-	policies, objects, err := compile(a.documents, a.read, o)
+	set, err := compile(a.documents, a.read, o)
 	if a.err = err; err == nil {
-		a.set = Set{Policies: policies, Objects: objects, Digest: a.content.digest}
+		a.set = set
+		a.set.Digest = a.content.digest
 	}
 	return a
 }

@@ -41,11 +41,13 @@ func programs() []program {
 			name: "kube-apiserver", folder: "apiserver", pkg: "k8s.io/kubernetes/cmd/kube-apiserver", module: "k8s.io/kubernetes",
 			takes: "4 minutes", ldflags: kubernetesVersion,
 		},
+		{name: "helm", folder: "helm", pkg: "helm.sh/helm/v3/cmd/helm", module: "helm.sh/helm/v3", takes: "4 minutes", ldflags: helmVersion},
 		{name: "registry", folder: "registry", pkg: "github.com/distribution/distribution/v3/cmd/registry", module: "github.com/distribution/distribution/v3", takes: "2 minutes"},
 		{name: "cosign", folder: "cosign", pkg: "github.com/sigstore/cosign/v3/cmd/cosign", module: "github.com/sigstore/cosign/v3", takes: "4 minutes"},
 		{name: "gatekeeper", folder: "gatekeeper", pkg: "github.com/open-policy-agent/gatekeeper/v3", module: "github.com/open-policy-agent/gatekeeper/v3", takes: "3 minutes"},
 		{name: "kyverno", folder: "kyverno", pkg: "github.com/kyverno/kyverno/cmd/kyverno", module: "github.com/kyverno/kyverno", takes: "7 minutes"},
 		{name: "ratify", folder: "ratify", pkg: "github.com/ratify-project/ratify/cmd/ratify", module: "github.com/ratify-project/ratify", takes: "4 minutes"},
+		{name: "controller-gen", folder: "controller-gen", pkg: "sigs.k8s.io/controller-tools/cmd/controller-gen", module: "sigs.k8s.io/controller-tools", takes: "20 seconds"},
 		{name: "golangci-lint", folder: "lint", pkg: "github.com/golangci/golangci-lint/v2/cmd/golangci-lint", module: "github.com/golangci/golangci-lint/v2", takes: "3 minutes"},
 	}
 }
@@ -63,6 +65,12 @@ func kubernetesVersion(version string) string {
 	fmt.Fprintf(&b, "-X k8s.io/component-base/version.gitVersion=%s ", version)
 	b.WriteString("-X k8s.io/component-base/version.gitCommit=0 -X k8s.io/component-base/version.gitTreeState=clean")
 	return b.String()
+}
+
+// helmVersion stamps the version, which charts may ask for. Helm's own build
+// does so; without it Helm calls itself the first release of its series.
+func helmVersion(version string) string {
+	return "-X helm.sh/helm/v3/internal/version.version=" + version
 }
 
 // Programs returns the names that [Binary] knows, those that tests run first.
