@@ -124,6 +124,9 @@ func (c *Client) authorizationFor(ctx context.Context, q query, a answer, ch cha
 	if err != nil {
 		return authorization{}, err
 	}
+	if q.credential.OwnHostOnly && hostKey(r.at) != hostKey(q.url) {
+		return authorization{}, atRealm(&evidence.Problem{Reason: evidence.RegistryRefused, Expected: "a token realm at the registry's own host, as the credential is for that alone", Got: "another host"}, r)
+	}
 	key := tokenKey{host: hostKey(q.url), identity: q.credential.Identity(), realm: r.key()}
 	if held, found := c.tokens.held.get(key); found && c.options.Clock().Before(held.expires) {
 		return authorization{header: "Bearer " + held.value, key: key}, nil

@@ -52,7 +52,7 @@ func (c *Client) Close() { c.transports.closeIdle() }
 // allowed or an insecure one (TRUST R41).
 func (c *Client) Named(repository imageref.Repository) bool {
 	u := registryURL(repository, "", "")
-	return !repository.IsZero() && (c.allowed.has(u) || c.insecure.has(u))
+	return !repository.IsZero() && (c.isAllowed(u) || c.isInsecure(u))
 }
 
 // Source returns a source for one repository, read with the puller's
@@ -63,21 +63,45 @@ func (c *Client) Source(ctx context.Context, puller evidence.Puller, repository 
 	if repository.IsZero() {
 		return nil, "", &evidence.Problem{Reason: evidence.MalformedReference, Expected: "a repository", Got: "none"}
 	}
-	var found []Credential
-	if c.options.Keychain != nil {
-		found, err = c.options.Keychain.Credentials(ctx, puller, repository)
-		if err != nil {
-			return nil, "", credentialsProblem(ctx, repository, err)
-		}
+	found, err := c.credentialsFor(ctx, puller, repository)
+	if err != nil {
+		return nil, "", err
 	}
-	if len(found) > maxCredentials {
-		found = found[:maxCredentials]
+	upstream := c.newSource(repository, found)
+	host := hostKey(registryURL(repository, "", ""))
+	if mirrors := c.options.Hosts.current().settings(host).mirrors; len(mirrors) > 0 {
+		src, identity = c.mirroredSource(ctx, puller, upstream, mirrors)
+		return src, identity, nil
 	}
-	identity = identityOf(found)
+	return upstream, upstream.identity, nil
+}
+
+func (c *Client) newSource(repository imageref.Repository, found []Credential) *source {
+	identity := identityOf(found)
 	if len(found) == 0 {
 		found = []Credential{{}}
 	}
-	return &source{client: c, repository: repository, credentials: found, identity: identity}, identity, nil
+	return &source{client: c, repository: repository, credentials: found, identity: identity}
+}
+
+// credentialsFor asks the keychain. A credential that needs verified TLS is left
+// out for a host that is met without.
+func (c *Client) credentialsFor(ctx context.Context, puller evidence.Puller, repository imageref.Repository) ([]Credential, error) {
+	if c.options.Keychain == nil {
+		return nil, nil
+	}
+	found, err := c.options.Keychain.Credentials(ctx, puller, repository)
+	if err != nil {
+		return nil, credentialsProblem(ctx, repository, err)
+	}
+	var usable []Credential
+	unverified := c.isInsecure(registryURL(repository, "", ""))
+	for _, credential := range found {
+		if len(usable) < maxCredentials && (!credential.OwnHostOnly || !unverified) {
+			usable = append(usable, credential)
+		}
+	}
+	return usable, nil
 }
 
 // credentialsProblem keeps what a keychain classified and classifies the rest.

@@ -54,6 +54,10 @@ type Credential struct {
 	// Operator says that the credential is not the puller's own: what it lets us
 	// read, the puller may not see (TRUST R36). It is no part of the content.
 	Operator bool
+	// OwnHostOnly says that the credential goes to the registry's own host over
+	// verified TLS, and to no token realm elsewhere, as a cloud's must (TRUST R6).
+	// It is no part of the content.
+	OwnHostOnly bool
 }
 
 // IsZero reports whether c is anonymous.
@@ -61,7 +65,7 @@ func (c Credential) IsZero() bool { return c.content() == Credential{} }
 
 // content is c whoever it belongs to.
 func (c Credential) content() Credential {
-	c.Operator = false
+	c.Operator, c.OwnHostOnly = false, false
 	return c
 }
 

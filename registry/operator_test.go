@@ -57,7 +57,7 @@ func TestOperatorsPullSecrets(t *testing.T) {
 		"ServiceAccount": {"the operator's are none of the object's", evidence.Puller{Namespace: "a", ServiceAccount: "default", Operator: system("one")}, []string{"one", "team of the operator", "shared of the operator"}, false},
 		"Absent":         {"an absent secret is none", evidence.Puller{Operator: system("gone", "one")}, []string{"team of the operator", "shared of the operator"}, false},
 		"OtherHost":      {"for another registry", evidence.Puller{Operator: system("other")}, nil, false},
-		"OwnNamespace":   {"a name says its namespace", evidence.Puller{Namespace: "sys", Operator: []evidence.SecretName{{Namespace: "a", Name: "one"}}}, []string{"one of the operator"}, false},
+		"OwnNamespace":   {"a name says its namespace", evidence.Puller{Namespace: "sys", PullSecrets: []string{"gone"}, Operator: []evidence.SecretName{{Namespace: "a", Name: "one"}}}, []string{"one of the operator"}, false},
 		"Helper":         {"no program is run", evidence.Puller{Operator: system("exec")}, nil, false},
 		"Malformed":      {"a problem", evidence.Puller{Namespace: "a", PullSecrets: []string{"one"}, Operator: system("bad")}, nil, true},
 		"Unreadable":     {"could not be told", evidence.Puller{Operator: system("boom")}, nil, true},

@@ -41,6 +41,8 @@ type Options struct {
 	// have unless the operator names it (TRUST R8).
 	ServiceNetworks []netip.Prefix
 
+	// Hosts is what the operator says about single registries; nil is nothing.
+	Hosts *Hosts
 	// RootCAs verify TLS; nil means the system's.
 	RootCAs *x509.CertPool
 	// Proxy returns the proxy for a URL, or nil for none, as the ProxyFunc of

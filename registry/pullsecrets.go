@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -39,16 +40,19 @@ type PullSecrets struct {
 	// which are used where the object names none; nil asks for none. It may
 	// return no names for an absent account.
 	ServiceAccount func(ctx context.Context, namespace, name string) ([]string, error)
+	// Operator are Secrets of the operator that are tried for every image, after
+	// the others. They are never an author's own (TRUST R36).
+	Operator []evidence.SecretName
 }
+
+// defaultAccount is the service account of a Pod that names none.
+const defaultAccount = "default"
 
 // Credentials implements [Keychain].
 func (k PullSecrets) Credentials(ctx context.Context, p evidence.Puller, r imageref.Repository) ([]Credential, error) {
-	names := p.PullSecrets
-	if len(names) == 0 && p.ServiceAccount != "" && k.ServiceAccount != nil {
-		var err error
-		if names, err = k.ServiceAccount(ctx, p.Namespace, p.ServiceAccount); err != nil {
-			return nil, secretProblem(fmt.Sprintf("service account %s/%s", p.Namespace, p.ServiceAccount), "that can be read", "an error")
-		}
+	names, err := k.namesFor(ctx, p)
+	if err != nil {
+		return nil, err
 	}
 	own := make([]evidence.SecretName, 0, len(names))
 	for _, name := range names {
@@ -62,12 +66,33 @@ func (k PullSecrets) Credentials(ctx context.Context, p evidence.Puller, r image
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range asOperator(operators) {
-		if !slices.Contains(found, c.content()) {
+	general, err := k.read(ctx, "the operator's pull secret", k.Operator, r)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range asOperator(append(operators, general...)) {
+		if !slices.Contains(found, c.content()) && !slices.Contains(found, c) {
 			found = append(found, c)
 		}
 	}
 	return found, nil
+}
+
+// namesFor returns the pull secrets of the object or else of its service
+// account.
+func (k PullSecrets) namesFor(ctx context.Context, p evidence.Puller) ([]string, error) {
+	if len(p.PullSecrets) > 0 || p.Namespace == "" || k.ServiceAccount == nil {
+		return p.PullSecrets, nil
+	}
+	account := p.ServiceAccount
+	if account == "" {
+		account = defaultAccount
+	}
+	names, err := k.ServiceAccount(ctx, p.Namespace, account)
+	if err != nil {
+		return nil, lookUpProblem(fmt.Sprintf("service account %s/%s", clip(p.Namespace), clip(account)), "a service account that can be read", err)
+	}
+	return names, nil
 }
 
 // read returns the credentials for a repository that Secrets hold, the most
@@ -81,7 +106,7 @@ func (k PullSecrets) read(ctx context.Context, what string, names []evidence.Sec
 		where := fmt.Sprintf("%s %s/%s", what, clip(name.Namespace), clip(name.Name))
 		data, err := k.Secrets.PullSecret(ctx, name.Namespace, name.Name)
 		if err != nil {
-			return nil, secretProblem(where, "a Secret that can be read", "an error")
+			return nil, lookUpProblem(where, "a Secret that can be read", err)
 		}
 		if data == nil {
 			continue
@@ -94,6 +119,16 @@ func (k PullSecrets) read(ctx context.Context, what string, names []evidence.Sec
 	}
 	slices.SortStableFunc(entries, compareEntries)
 	return matching(entries, r), nil
+}
+
+// lookUpProblem keeps what the getter classified. The text of another error is
+// left out: it may hold what was read (TRUST R47).
+func lookUpProblem(where, expected string, err error) error {
+	var p *evidence.Problem
+	if !errors.As(err, &p) || p.Reason != evidence.CredentialsFailed {
+		return secretProblem(where, expected, "an error")
+	}
+	return secretProblem(where, p.Expected, p.Got)
 }
 
 func secretProblem(where, expected, got string) error {

@@ -81,15 +81,25 @@ func portOf(u *url.URL) string {
 	return "443"
 }
 
+// isAllowed and isInsecure report what the operator says about a host, by an
+// option or by the file.
+func (c *Client) isAllowed(u *url.URL) bool {
+	return c.allowed.has(u) || c.options.Hosts.current().allowed.has(u)
+}
+
+func (c *Client) isInsecure(u *url.URL) bool {
+	return c.insecure.has(u) || c.options.Hosts.current().insecure.has(u)
+}
+
 // reachOf decides how to go to target on behalf of the registry at origin:
 // origin itself, a redirect's target, or a token realm.
 func (c *Client) reachOf(kind Kind, origin, target *url.URL) reach {
 	home := hostKey(origin) == hostKey(target)
 	loopback := c.options.Workstation && isLoopbackName(target.Hostname())
 	switch {
-	case c.insecure.has(target):
+	case c.isInsecure(target):
 		return reach{rule: anyAddress, plain: true, unverified: true}
-	case c.allowed.has(target):
+	case c.isAllowed(target):
 		return reach{rule: anyAddress}
 	case loopback && (home || kind != KindToken && isLoopbackName(origin.Hostname())):
 		return reach{rule: loopbackOnly, plain: true}

@@ -19,6 +19,7 @@ type transportKey struct {
 	rule       addressRule
 	unverified bool
 	proxied    bool
+	tls        *hostTLS // nil: as for all
 }
 
 type transports struct {
@@ -34,7 +35,7 @@ func newTransports(o *Options) *transports {
 // roundTrip sends one request, directly or through the operator's proxy. It
 // follows no redirect.
 func (t *transports) roundTrip(req *http.Request, r reach) (*http.Response, error) {
-	key := transportKey{rule: r.rule, unverified: r.unverified}
+	key := transportKey{rule: r.rule, unverified: r.unverified, tls: t.options.Hosts.current().tlsOf(req.URL)}
 	proxy, err := t.proxyFor(req.URL)
 	if err != nil {
 		return nil, err
@@ -68,9 +69,23 @@ func (t *transports) get(key transportKey) *http.Transport {
 	if transport, found := t.made[key]; found {
 		return transport
 	}
+	if key.tls != nil {
+		t.forget()
+	}
 	transport := t.build(key)
 	t.made[key] = transport
 	return transport
+}
+
+// forget drops the connections of settings that the file no longer holds.
+func (t *transports) forget() {
+	table := t.options.Hosts.current()
+	for key, transport := range t.made {
+		if key.tls != nil && !table.has(key.tls) {
+			delete(t.made, key)
+			transport.CloseIdleConnections()
+		}
+	}
 }
 
 func (t *transports) build(key transportKey) *http.Transport {
@@ -81,9 +96,16 @@ func (t *transports) build(key transportKey) *http.Transport {
 			return checkDialled(address, key.rule, o.ServiceNetworks)
 		}
 	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs, InsecureSkipVerify: key.unverified} //nolint:gosec // only for hosts that the operator names insecure
+	if key.tls != nil {
+		config.Certificates = key.tls.certificates
+		if key.tls.roots != nil {
+			config.RootCAs = key.tls.roots
+		}
+	}
 	transport := &http.Transport{
 		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs, InsecureSkipVerify: key.unverified}, //nolint:gosec // only for hosts that the operator names insecure
+		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    o.ConnectTimeout,
 		ResponseHeaderTimeout:  o.RequestTimeout,
 		ForceAttemptHTTP2:      true,

@@ -1,0 +1,237 @@
+package registry_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/imageref"
+	"github.com/bonafide-dev/bonafide/internal/fixture"
+	"github.com/bonafide-dev/bonafide/registry"
+)
+
+func startTLSAskingForCertificates(t *testing.T, handler http.HandlerFunc) *fake {
+	return start(t, handler, func(s *httptest.Server) {
+		s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+		s.StartTLS()
+	})
+}
+
+func keyPEM(t *testing.T, key any) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// A mirroring is a registry with one mirror under the prefix "hub".
+type mirroring struct {
+	upstream, mirror *fixture.Registry
+	content          string
+}
+
+func newMirroring(t *testing.T, tags bool) mirroring {
+	t.Helper()
+	upstream, upstreamCA := storeTLS(t, fixture.Options{Referrers: true})
+	mirror, mirrorCA := storeTLS(t, fixture.Options{Referrers: true})
+	return mirroring{upstream, mirror, fmt.Sprintf(`
+registries:
+- {host: '%s', caFile: %s, allowed: true, mirrors: [{host: '%s', prefix: hub, tags: %t}]}
+- {host: '%s', caFile: %s}
+`, upstream.Host(), upstreamCA, mirror.Host(), tags, mirror.Host(), mirrorCA)}
+}
+
+// paths are what a registry was asked, without token realms.
+func paths(store *fixture.Registry) []string {
+	var all []string
+	for _, r := range store.Requests() {
+		all = append(all, r.Path)
+	}
+	return all
+}
+
+func TestMirrorServesContentByDigest(t *testing.T) {
+	m := newMirroring(t, false)
+	image := push(t, m.upstream, "acme/app:v1", "a")
+	push(t, m.mirror, "hub/acme/app:v1", "a")
+	c := configured(t, m.content, nil)
+	got, err := pull(t, c, image.Pinned())
+	if err != nil || got.Descriptor.Digest != image.Digest {
+		t.Fatalf("want %s, got %s and %v", image.Digest, got.Descriptor.Digest, err)
+	}
+	src := sourceFor(t, c, image.Reference.Repository())
+	if _, err := src.Blob(t.Context(), image.Reference.Repository(), *got.Config, 1<<20); err != nil {
+		t.Error(err)
+	}
+	if got := paths(m.upstream); len(got) != 0 {
+		t.Errorf("want the registry left alone, got %q", got)
+	}
+	if got := paths(m.mirror); len(got) != 2 || !strings.HasPrefix(got[0], "/v2/hub/acme/app/manifests/sha256:") {
+		t.Errorf("want the mirror asked below its prefix, got %q", got)
+	}
+	other := imageref.MustParse("ghcr.io/acme/other").Repository()
+	if _, err := src.Blob(t.Context(), other, *got.Config, 1<<20); evidence.ProblemOf(err) == nil {
+		t.Error("want another repository refused")
+	}
+}
+
+func TestMirrorIsPassedOver(t *testing.T) {
+	cases := map[string]struct {
+		reason  string
+		prepare func(m mirroring)
+	}{
+		"Absent":      {"it does not have the image", func(mirroring) {}},
+		"Unreachable": {"it does not answer", func(m mirroring) { m.mirror.Close() }},
+		"Fails":       {"it is ill", func(m mirroring) { answerAlways(m.mirror, http.StatusInternalServerError, "") }},
+		"Denies":      {"it wants credentials", func(m mirroring) { answerAlways(m.mirror, http.StatusForbidden, "") }},
+		"R2WrongBytes": {"it lies about a digest", func(m mirroring) {
+			answerAlways(m.mirror, http.StatusOK, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{},"layers":[]}`)
+		}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			m := newMirroring(t, true)
+			image := push(t, m.upstream, "acme/app:v1", "a")
+			tc.prepare(m)
+			c := configured(t, m.content, nil)
+			if got, err := pull(t, c, image.Pinned()); err != nil || got.Descriptor.Digest != image.Digest {
+				t.Errorf("%s: want %s from the registry, got %s and %v", tc.reason, image.Digest, got.Descriptor.Digest, err)
+			}
+		})
+	}
+}
+
+func answerAlways(store *fixture.Registry, status int, body string) {
+	store.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header().Set("Content-Type", evidence.MediaTypeImage)
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+		return true
+	})
+}
+
+func TestR39TagIsAMirrorsOnlyIfTheOperatorSaysSo(t *testing.T) {
+	for _, tags := range []bool{false, true} {
+		t.Run(fmt.Sprintf("Tags%t", tags), func(t *testing.T) {
+			m := newMirroring(t, tags)
+			image := push(t, m.upstream, "acme/app:v1", "the registry's")
+			want := image.Digest
+			if other := push(t, m.mirror, "hub/acme/app:v1", "the mirror's"); tags {
+				want = other.Digest
+			}
+			c := configured(t, m.content, nil)
+			if got, err := pull(t, c, image.Reference); err != nil || got.Descriptor.Digest != want {
+				t.Errorf("want %s, got %s and %v", want, got.Descriptor.Digest, err)
+			}
+		})
+	}
+}
+
+func TestR21MirrorsEmptyListHidesNoEvidence(t *testing.T) {
+	for _, tags := range []bool{false, true} {
+		t.Run(fmt.Sprintf("Tags%t", tags), func(t *testing.T) {
+			m := newMirroring(t, tags)
+			image := push(t, m.upstream, "acme/app:v1", "a")
+			push(t, m.mirror, "hub/acme/app:v1", "a")
+			if _, err := m.upstream.PushReferrer(t.Context(), image, fixture.Referrer{ArtifactType: "application/x.test"}); err != nil {
+				t.Fatal(err)
+			}
+			src := sourceFor(t, configured(t, m.content, nil), image.Reference.Repository())
+			found, err := src.Referrers(t.Context(), image.Reference.Repository(), image.Digest)
+			if err != nil || len(found.Descriptors) != 1 {
+				t.Errorf("want the registry's list, got %d and %v", len(found.Descriptors), err)
+			}
+			asked := slices.ContainsFunc(paths(m.mirror), func(p string) bool { return strings.Contains(p, "/referrers/") })
+			if asked != tags {
+				t.Errorf("want the mirror asked for its list %t, got %t", tags, asked)
+			}
+		})
+	}
+}
+
+func TestR36MirrorsCredentials(t *testing.T) {
+	m := newMirroring(t, false)
+	image := push(t, m.upstream, "acme/app:v1", "a")
+	push(t, m.mirror, "hub/acme/app:v1", "a")
+	cases := map[string]struct {
+		reason     string
+		credential registry.Credential
+		want       bool
+	}{
+		"Anonymous": {"the mirror gives to everybody what the registry may not", registry.Credential{}, true},
+		"Operators": {"the operator's", registry.Credential{Username: "o", Password: "p", Operator: true}, true},
+		"Own":       {"the puller's own were accepted", registry.Credential{Username: "u", Password: "p"}, false},
+	}
+	identities := map[string]string{}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			var asked []string
+			c := configured(t, m.content, func(o *registry.Options) {
+				o.Keychain = registry.KeychainFunc(func(_ context.Context, _ evidence.Puller, r imageref.Repository) ([]registry.Credential, error) {
+					asked = append(asked, r.String())
+					if r.Host() == m.mirror.Host() && !tc.credential.IsZero() {
+						return []registry.Credential{tc.credential}, nil
+					}
+					return nil, nil
+				})
+			})
+			src, identity, err := c.Source(t.Context(), evidence.Puller{}, image.Reference.Repository())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := []string{image.Reference.Repository().String(), m.mirror.Host() + "/hub/acme/app"}; !slices.Equal(asked, want) {
+				t.Errorf("want credentials by place, got %q", asked)
+			}
+			if _, err := src.Manifest(t.Context(), image.Pinned()); err != nil {
+				t.Fatal(err)
+			}
+			if got := operators(t, src); got != tc.want {
+				t.Errorf("%s: want %t, got %t", tc.reason, tc.want, got)
+			}
+			identities[name] = identity
+		})
+	}
+	if identities["Anonymous"] == identities["Own"] || identities["Anonymous"] == "" {
+		t.Errorf("want identities that tell the mirror's credentials apart, got %v", identities)
+	}
+}
+
+func TestR6RegistrysCredentialStaysAwayFromTheMirror(t *testing.T) {
+	var given []string
+	mirror := startTLS(t, func(w http.ResponseWriter, r *http.Request) {
+		given = append(given, r.Header.Get("Authorization"))
+		w.Header().Set("Www-Authenticate", `Basic realm="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	upstream := startTLS(t, func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) })
+	hosts, err := registry.ReadHosts(write(t, t.TempDir(), "registries.yaml",
+		fmt.Sprintf("registries: [{host: '%s', mirrors: [{host: '%s', tags: true}]}]", upstream.host, mirror.host)), time.Now, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := clientFor(t, func(o *registry.Options) {
+		o.Hosts = hosts
+		o.Keychain = registry.KeychainFunc(func(_ context.Context, _ evidence.Puller, r imageref.Repository) ([]registry.Credential, error) {
+			if r.Host() == upstream.host {
+				return []registry.Credential{{Username: "u", Password: "hunter2"}}, nil
+			}
+			return nil, nil
+		})
+	}, upstream, mirror)
+	_, err = pull(t, c, upstream.ref(t, "acme/app:v1"))
+	_ = problem(t, err, evidence.ImageNotFound)
+	if len(given) == 0 || strings.Join(given, "") != "" {
+		t.Errorf("want the mirror asked without a credential, got %q", given)
+	}
+}
