@@ -103,6 +103,10 @@ func (c *call) read(ctx context.Context, r *http.Request) error {
 
 // write sends the answer.
 func (c *call) write(ctx context.Context, w http.ResponseWriter, a answer) {
+	decided := a.Allowed
+	if c.server.options.ObserveOnly {
+		a = a.observed()
+	}
 	body, err := a.encode(c.request.UID)
 	if err != nil {
 		c.server.log.ErrorContext(ctx, "answer not written", slog.String("error", err.Error()))
@@ -113,7 +117,7 @@ func (c *call) write(ctx context.Context, w http.ResponseWriter, a answer) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.Write(body)
 	if !c.quiet {
-		c.server.metrics.answered(c.door, a.Allowed, c.server.options.Now().Sub(c.started))
+		c.server.metrics.answered(c.door, decided, c.server.options.Now().Sub(c.started))
 	}
 }
 
@@ -129,7 +133,7 @@ func (c *call) recover(w http.ResponseWriter, r *http.Request) {
 		text(w, http.StatusInternalServerError, "internal error; the request was not decided")
 		return
 	}
-	c.write(r.Context(), w, answer{Message: summary("the request could not be decided: internal error")})
+	c.write(r.Context(), w, refusal("the request could not be decided: internal error"))
 }
 
 func (s *Server) panicked(ctx context.Context, d door, p any) {

@@ -284,7 +284,7 @@ func TestQuestion(t *testing.T) {
 	got.Images = nil
 	want := engine.Request{
 		Request: policy.Request{
-			Namespace: policy.Namespace{State: policy.NamespaceKnown, Name: "recorded"}, Kind: "Pod", Operation: "CREATE", User: "admin",
+			Namespace: policy.Namespace{State: policy.NamespaceKnown, Name: "recorded"}, Kind: "Pod", Name: "app", Operation: "CREATE", User: "admin",
 			ServiceAccount: "runner", Labels: map[string]string{"app": "web"},
 		},
 		Puller: evidence.Puller{Namespace: "recorded", ServiceAccount: "runner", PullSecrets: []string{"pull"}},

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
+
+	"github.com/bonafide-dev/bonafide/internal/server"
 )
 
 // BenchmarkAdmission compares a warm admission over TLS and HTTP/2 with the
@@ -30,6 +33,16 @@ func BenchmarkAdmission(b *testing.B) {
 	b.Run("Bare", least.measure)
 	b.Run("Warm", warm.measure)
 	b.Run("Ratio", func(b *testing.B) { ratio(b, least, warm) })
+	b.Run("HandlerLogging", func(b *testing.B) {
+		logged := func(o *server.Options) { o.Logger = slog.New(slog.NewJSONHandler(io.Discard, nil)) }
+		h := newServer(b, each(allow), logged).Doors()
+		b.ReportAllocs()
+		for b.Loop() {
+			if w := post(h, validateDoor+"?timeout=10s", body); w.Code != http.StatusOK {
+				b.Fatal(w.Code)
+			}
+		}
+	})
 	b.Run("HandlerOnly", func(b *testing.B) {
 		h := newServer(b, each(allow)).Doors()
 		b.ReportAllocs()

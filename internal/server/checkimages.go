@@ -156,7 +156,7 @@ func (c *checkCall) answer(ctx context.Context, r *http.Request, held *slot) ([]
 		return []checkResult{}, nil
 	}
 	d, _ := c.server.ask(ctx, asked{door: checkimages, held: held, grace: c.grace, request: request})
-	return c.results(d)
+	return c.results(ctx, d)
 }
 
 // deadline leaves a margin of the time that the answer may take (TRUST R45).
@@ -226,8 +226,6 @@ func (c *checkCall) accept(ctx context.Context, w http.ResponseWriter, results [
 		c.refuse(ctx, w, &failure{http.StatusInternalServerError, "the answer could not be written"})
 		return
 	}
-	c.server.log.LogAttrs(ctx, slog.LevelDebug, "allowed",
-		slog.String("door", string(checkimages)), slog.String("trustPolicy", clip(c.asked.trustPolicy, maxName)), slog.Int("images", len(results)))
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.Write(body)

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -22,12 +24,15 @@ type checkResult struct {
 
 // results returns the images that were verified, or the first failure in the
 // order of the protocol: signatures of all images, then their attestations.
-func (c *checkCall) results(d engine.Decision) ([]checkResult, *failure) {
+func (c *checkCall) results(ctx context.Context, d engine.Decision) ([]checkResult, *failure) {
 	results := []checkResult{}
+	log := c.server.decisions(ctx, c.started, func() []slog.Attr {
+		return []slog.Attr{slog.String("door", string(checkimages)), slog.String("trustPolicy", clip(c.asked.trustPolicy, maxName))}
+	})
 	var signatures, attestations []string
 	for i, image := range d.Images {
 		verdict, failed := c.judgeImage(c.asked.images[i], image)
-		c.count(image, failed != imageFailure{})
+		c.record(ctx, log, image, failed)
 		switch {
 		case failed.signature != "":
 			signatures = append(signatures, failed.signature)
@@ -52,9 +57,12 @@ func (c *checkCall) results(d engine.Decision) ([]checkResult, *failure) {
 type imageFailure struct{ signature, attestation string }
 
 // judgeImage returns the image's result, nothing for one that its trust policy
-// allows unverified (level skip), or why it fails.
+// allows unverified (level skip) or that an exception lifts it from, or why it
+// fails.
 func (c *checkCall) judgeImage(asked checkImage, d engine.ImageDecision) (*checkResult, imageFailure) {
 	switch {
+	case d.Outcome == policy.Allowed && d.Excepted():
+		return nil, imageFailure{}
 	case d.Outcome == policy.Allowed && !d.Enforced():
 		return nil, imageFailure{signature: asked.failed("no policy that enforces allows the image")}
 	case d.Outcome == policy.Allowed && !proven(d):
@@ -177,14 +185,23 @@ func proven(d engine.ImageDecision) bool {
 	return slices.ContainsFunc(d.Policies, func(p engine.PolicyDecision) bool { return p.Mode == policy.Enforce && proves(p.Finding) })
 }
 
-// count counts what was decided of an image.
-func (c *checkCall) count(d engine.ImageDecision, failed bool) {
+// record counts and logs what was decided of an image.
+func (c *checkCall) record(ctx context.Context, log decisionLog, d engine.ImageDecision, failed imageFailure) {
+	l := logged{decision: d, outcome: d.Outcome}
 	switch {
-	case !failed:
-		c.server.metrics.decided(checkimages, policy.Allowed, "")
+	case failed == imageFailure{}:
+		l.outcome = policy.Allowed
 	case d.Outcome == policy.Allowed: // and yet refused here
-		c.server.metrics.decided(checkimages, policy.Undecided, evidence.Internal)
+		l.outcome, l.reason = policy.Undecided, evidence.Internal
 	default:
-		c.server.metrics.decided(checkimages, d.Outcome, reasonOf(d))
+		l.reason = reasonOf(d)
 	}
+	if failed != (imageFailure{}) {
+		l.refused = []string{clip(failed.signature+failed.attestation, maxLine)}
+	}
+	c.server.metrics.decided(checkimages, l.outcome, l.reason)
+	if len(d.Lifted) > 0 {
+		c.server.lifted(ctx, checkimages, "image "+clip(d.Image.Ref, maxLine), []engine.ImageDecision{d})
+	}
+	log.write(ctx, l)
 }

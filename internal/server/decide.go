@@ -19,15 +19,17 @@ func (c *call) decide(ctx context.Context, held *slot) answer {
 	object, images, problem := c.images()
 	if problem != nil {
 		c.unreadable(ctx, problem)
-		return answer{Message: summary("this object may not run") + "\n" + line(c.named(), "", problem)}
+		return refusal("this object may not run", line(c.named(), "", problem))
 	}
 	if len(images) == 0 {
 		return answer{Allowed: true}
 	}
-	decision, _ := c.server.ask(ctx, asked{door: c.door, held: held, grace: c.grace, request: c.question(object, images)})
+	decision, _ := c.server.ask(ctx, asked{door: c.door, held: held, grace: c.grace, request: c.question(ctx, object, images)})
 	v := c.verdict(object, decision)
-	c.record(ctx, v)
-	return v.answer()
+	c.record(ctx, decision, v)
+	a := v.answer()
+	a.Annotations = annotations(decision, v)
+	return a
 }
 
 // passes reports that nothing can begin to run by the request: it deletes,
@@ -75,10 +77,11 @@ func readObject(decoded any) (workload.Object, error) {
 }
 
 // question is what the decider is asked.
-func (c *call) question(object workload.Object, images []workload.Image) engine.Request {
+func (c *call) question(ctx context.Context, object workload.Object, images []workload.Image) engine.Request {
 	r := engine.Request{
 		Request: policy.Request{
 			Kind:           object.Kind,
+			Name:           c.objectName(),
 			Operation:      c.request.Operation,
 			User:           c.request.UserInfo.Username,
 			ServiceAccount: object.ServiceAccount,
@@ -91,9 +94,23 @@ func (c *call) question(object workload.Object, images []workload.Image) engine.
 		CanPin: !object.Mirror,
 	}
 	if c.request.Namespace != "" {
-		r.Namespace = policy.Namespace{State: policy.NamespaceKnown, Name: c.request.Namespace}
+		r.Namespace = c.server.awaitNamespace(ctx, c.request.Namespace)
 	}
 	return r
+}
+
+// objectName is the object's name, as far as it is known: the API server
+// generates the rest of one only after admission.
+func (c *call) objectName() string {
+	if c.request.Name != "" {
+		return c.request.Name
+	}
+	object, _ := c.request.Object.(map[string]any)
+	metadata, _ := object["metadata"].(map[string]any)
+	if prefix, _ := metadata["generateName"].(string); prefix != "" {
+		return prefix + "*"
+	}
+	return ""
 }
 
 // named names the object for a message.
@@ -110,28 +127,23 @@ func (c *call) unreadable(ctx context.Context, p *evidence.Problem) {
 		return
 	}
 	c.server.metrics.decided(c.door, policy.Denied, p.Reason)
-	c.server.log.LogAttrs(ctx, slog.LevelInfo, "denied", c.attributes(slog.String("reason", string(p.Reason)), slog.String("message", clip(p.Error(), maxLine)))...)
+	c.server.log.LogAttrs(ctx, slog.LevelInfo, "object denied", append(c.attributes(), slog.String("reason", string(p.Reason)), slog.String("message", clip(p.Error(), maxLine)))...)
 }
 
-// record counts and logs a decision, unless the request is a dry run.
-func (c *call) record(ctx context.Context, v verdict) {
-	level := slog.LevelDebug
-	if len(v.refused) > 0 {
-		level = slog.LevelInfo
-	}
+// record counts and logs what was decided of each image, unless the request is a
+// dry run.
+func (c *call) record(ctx context.Context, d engine.Decision, v verdict) {
 	if c.quiet {
-		level = slog.LevelDebug
-	} else {
-		c.count(v)
-	}
-	if !c.server.log.Enabled(ctx, level) {
 		return
 	}
-	word := "allowed"
-	if len(v.refused) > 0 {
-		word = "denied"
+	c.count(v)
+	if c.door == validate { // the one that decides for good
+		c.server.lifted(ctx, c.door, c.request.Namespace+"/"+c.named(), d.Images)
 	}
-	c.server.log.LogAttrs(ctx, level, word, c.attributes(slog.Bool("dryRun", c.quiet), slog.Any("refused", v.refused), slog.Any("warnings", v.warnings))...)
+	log := c.server.decisions(ctx, c.started, c.attributes)
+	for i, j := range v.images {
+		log.write(ctx, logged{decision: d.Images[i], outcome: j.outcome, reason: j.reason, refused: j.refused})
+	}
 }
 
 func (c *call) count(v verdict) {
@@ -143,9 +155,14 @@ func (c *call) count(v verdict) {
 	}
 }
 
-func (c *call) attributes(more ...slog.Attr) []slog.Attr {
-	return append([]slog.Attr{
+// attributes are what is logged of the request.
+func (c *call) attributes() []slog.Attr {
+	all := []slog.Attr{
 		slog.String("door", string(c.door)), slog.String("uid", c.request.UID), slog.String("operation", c.request.Operation),
-		slog.String("kind", c.request.Kind.Kind), slog.String("namespace", c.request.Namespace), slog.String("name", c.request.Name),
-	}, more...)
+		slog.String("kind", c.request.Kind.Kind), slog.String("namespace", c.request.Namespace), slog.String("name", c.objectName()),
+	}
+	if c.server.options.ObserveOnly {
+		all = append(all, slog.Bool("observeOnly", true))
+	}
+	return all
 }

@@ -46,8 +46,11 @@ type Metrics struct {
 	hosts   map[string]bool // operator-named registries
 	reasons map[evidence.Reason]bool
 
+	cluster clusterMetrics
+
 	mu         sync.Mutex
 	namespaces map[string]bool
+	exceptions map[string]bool
 }
 
 // NewMetrics returns Metrics that tell registries apart by host only if they
@@ -70,7 +73,9 @@ func NewMetrics(hosts ...string) *Metrics {
 		reloaded:   gauge("policy_last_reload_timestamp_seconds", "When the policies were last loaded with success."),
 		hosts:      map[string]bool{},
 		reasons:    map[evidence.Reason]bool{"": true},
+		cluster:    newClusterMetrics(),
 		namespaces: map[string]bool{},
+		exceptions: map[string]bool{},
 	}
 	for _, h := range hosts {
 		m.hosts[h] = true
@@ -82,6 +87,7 @@ func NewMetrics(hosts ...string) *Metrics {
 		m.decisions, m.answers, m.provides, m.panics, m.inFlight, m.unverified, m.caches, m.verified, m.requests, m.policies, m.weakenings, m.reloads, m.reloaded,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	m.registry.MustRegister(m.cluster.all()...)
 	return m
 }
 
@@ -166,13 +172,7 @@ func (m *Metrics) panicked(d door) { m.panics.WithLabelValues(string(d)).Inc() }
 // namespaces have a label of their own.
 func (m *Metrics) unmatched(namespace string) {
 	m.mu.Lock()
-	if !m.namespaces[namespace] {
-		if len(m.namespaces) < maxNamespaces {
-			m.namespaces[namespace] = true
-		} else {
-			namespace = otherLabel
-		}
-	}
+	namespace = bounded(m.namespaces, namespace, maxNamespaces)
 	m.mu.Unlock()
 	m.unverified.WithLabelValues(namespace).Inc()
 }

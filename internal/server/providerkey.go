@@ -108,7 +108,7 @@ func (c *providerCall) judge(ctx context.Context, held *slot, grace time.Duratio
 		}
 		running.Go(func() {
 			defer func() { <-slots }()
-			g.decision, g.problem = c.server.ask(ctx, asked{door: c.at.door, held: held, grace: grace, request: g.question(c.at.mutates)})
+			g.decision, g.problem = c.server.ask(ctx, asked{door: c.at.door, held: held, grace: grace, request: c.question(g)})
 		})
 	}
 	running.Wait()
@@ -173,12 +173,12 @@ func grouped(judged []judgedKey) []*keyGroup {
 // question is what the decider is asked. The registry is read with the
 // operator's credentials alone: a key's namespace is its author's word, and must
 // not lend a namespace's pull secrets (TRUST R36).
-func (g *keyGroup) question(canPin bool) engine.Request {
-	return engine.Request{
-		Request: policy.Request{Namespace: policy.Namespace{State: g.state, Name: g.namespace}},
-		Images:  g.images,
-		CanPin:  canPin,
+func (c *providerCall) question(g *keyGroup) engine.Request {
+	n := policy.Namespace{State: g.state}
+	if g.state == policy.NamespaceKnown {
+		n = c.server.namespace(g.namespace)
 	}
+	return engine.Request{Request: policy.Request{Namespace: n}, Images: g.images, CanPin: c.at.mutates}
 }
 
 // decide takes the decision about the key's image.
@@ -228,30 +228,34 @@ func (j judgedKey) refusals() []string {
 	return refusals(j.decision)
 }
 
-// record counts and logs what was decided.
+// record counts and logs what was decided of each key.
 func (c *providerCall) record(ctx context.Context, judged []judgedKey) {
-	var refused []string
-	decided, logs := 0, c.server.log.Enabled(ctx, slog.LevelInfo)
+	log := c.server.decisions(ctx, c.started, func() []slog.Attr {
+		return []slog.Attr{slog.String("door", string(c.at.door)), slog.String("uid", c.trace)}
+	})
 	for _, j := range judged {
-		switch {
-		case j.problem != nil:
-			c.server.metrics.decided(c.at.door, policy.Denied, j.problem.Reason)
-		case j.kept:
+		if j.kept {
 			continue
-		case j.verified():
-			c.server.metrics.decided(c.at.door, policy.Allowed, "")
-		default:
-			c.server.metrics.decided(c.at.door, j.outcome, reasonOf(j.decision))
 		}
-		decided++
-		if !j.verified() && logs {
-			refused = append(refused, j.refusals()...)
+		l := j.logged()
+		c.server.metrics.decided(c.at.door, l.outcome, l.reason)
+		if len(j.decision.Lifted) > 0 {
+			c.server.lifted(ctx, c.at.door, "image "+clip(j.key.text, maxLine), []engine.ImageDecision{j.decision})
 		}
+		log.write(ctx, l)
 	}
-	level, word := slog.LevelDebug, "verified"
-	if len(refused) > 0 {
-		level, word = slog.LevelInfo, "not verified"
+}
+
+// logged is what is counted and logged of the key.
+func (j judgedKey) logged() logged {
+	l := logged{decision: j.decision, outcome: j.outcome}
+	l.decision.Image.Ref = j.key.text
+	switch {
+	case j.problem != nil:
+		l.outcome, l.reason, l.refused = policy.Denied, j.problem.Reason, j.refusals()
+	case j.verified():
+	default:
+		l.reason, l.refused = reasonOf(j.decision), j.refusals()
 	}
-	c.server.log.LogAttrs(ctx, level, word,
-		slog.String("door", string(c.at.door)), slog.String("traceID", c.trace), slog.Int("keys", len(judged)), slog.Int("decided", decided), slog.Any("refused", refused))
+	return l
 }

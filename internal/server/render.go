@@ -159,12 +159,14 @@ func warning(line string) string { return clip(summary(line), maxWarning) }
 // been written by the object's author, who must not forge lines of ours, and
 // API servers drop warnings with control characters.
 func clip(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return utf8.RuneError
-		}
-		return r
-	}, s)
+	if !plain(s) {
+		s = strings.Map(func(r rune) rune {
+			if !unicode.IsPrint(r) {
+				return utf8.RuneError
+			}
+			return r
+		}, s)
+	}
 	if len(s) <= limit {
 		return s
 	}
@@ -174,4 +176,15 @@ func clip(s string, limit int) string {
 		end--
 	}
 	return s[:end] + cut
+}
+
+// plain reports that s is printable ASCII, as what is said about nearly every
+// image is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }

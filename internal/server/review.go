@@ -93,9 +93,20 @@ const (
 // answer is what a review is answered with. The zero answer denies.
 type answer struct {
 	Allowed  bool
-	Message  string // why not, if not allowed
+	Message  string   // why not, if not allowed
+	Refused  []string // the lines of Message that are about images
 	Warnings []string
 	Patch    []patchOp
+	// Annotations are for the API server's audit log.
+	Annotations map[string]string
+}
+
+// refusal is the answer that denies the whole object.
+func refusal(first string, lines ...string) answer {
+	if len(lines) == 0 {
+		return answer{Message: summary(first), Refused: []string{first}}
+	}
+	return answer{Message: message(first, lines), Refused: lines}
 }
 
 type patchOp struct {
@@ -119,6 +130,8 @@ type reviewResponse struct {
 	Patch     []byte        `json:"patch,omitempty"`
 	PatchType string        `json:"patchType,omitempty"`
 	Warnings  []string      `json:"warnings,omitempty"`
+
+	AuditAnnotations map[string]string `json:"auditAnnotations,omitempty"`
 }
 
 type reviewStatus struct {
@@ -129,7 +142,9 @@ type reviewStatus struct {
 
 // encode writes the answer to the review with the uid.
 func (a answer) encode(uid string) ([]byte, error) {
-	r := reviewAnswer{APIVersion: reviewAPIVersion, Kind: reviewKind, Response: reviewResponse{UID: uid, Allowed: a.Allowed, Warnings: a.Warnings}}
+	r := reviewAnswer{APIVersion: reviewAPIVersion, Kind: reviewKind, Response: reviewResponse{
+		UID: uid, Allowed: a.Allowed, Warnings: a.Warnings, AuditAnnotations: a.Annotations,
+	}}
 	if !a.Allowed {
 		r.Response.Status = &reviewStatus{Message: a.Message, Reason: "Forbidden", Code: 403}
 	}

@@ -40,6 +40,7 @@ const (
 // that requests were cut off.
 func (s *Server) Serve(ctx context.Context, doors, status net.Listener) error {
 	s.warnOfCallers(ctx)
+	s.warnOfObserving(ctx)
 	front, back := s.doorServer(), s.statusServer()
 	failed := make(chan error, 2)
 	go func() {

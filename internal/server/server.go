@@ -11,6 +11,7 @@ import (
 
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/imageref"
+	"github.com/bonafide-dev/bonafide/policy"
 )
 
 // Decider decides whether images may run. Decide must return by the context's
@@ -86,6 +87,17 @@ type Options struct {
 	CheckImages CheckImagesOptions
 	// Unmatched is what happens to images that no enforcing policy covers.
 	Unmatched Unmatched
+	// Namespaces knows the labels of namespaces. Nil: no labels are known.
+	Namespaces NamespaceLabels
+	// ObserveOnly makes the admission doors decide and report, and neither deny
+	// nor patch: everything is admitted, errors included. Users are warned of what
+	// would be denied, and log, metrics and audit annotations say what was decided.
+	// The other doors answer as ever: whoever asks there enforces, and must never
+	// read that something is verified that is not (TRUST R48).
+	ObserveOnly bool
+	// BreakGlass, if set, is called for each object that an exception which breaks
+	// glass has lifted a policy from, dry runs aside. It must not block.
+	BreakGlass func(ctx context.Context, exception policy.Origin, object string)
 	// Ready returns why requests cannot be decided yet, or nil. It is what
 	// /readyz answers by.
 	Ready func() error
@@ -165,6 +177,7 @@ func New(o Options) (*Server, error) {
 	if s.metrics == nil {
 		s.metrics = NewMetrics()
 	}
+	s.metrics.observing(o.ObserveOnly)
 	if o.AdmissionClients != nil {
 		s.clients = &clientCheck{roots: o.AdmissionClients, now: o.Now}
 	}

@@ -24,13 +24,17 @@ type judged struct {
 	admitted bool
 	outcome  policy.Outcome
 	reason   evidence.Reason // "" if it was allowed
+	refused  []string        // lines; not empty unless it is admitted
 }
 
 // verdict judges each image of a decision about the object.
 func (c *call) verdict(object workload.Object, d engine.Decision) verdict {
 	v := verdict{images: make([]judged, 0, len(d.Images)), kyverno: kyvernoBlock{object: c.kyvernoObject()}}
 	for _, image := range d.Images {
-		v.images = append(v.images, c.judge(&v, object, image))
+		before := len(v.refused)
+		j := c.judge(&v, object, image)
+		j.refused = v.refused[before:len(v.refused):len(v.refused)]
+		v.images = append(v.images, j)
 	}
 	return v
 }
@@ -58,7 +62,7 @@ func (c *call) allowed(v *verdict, object workload.Object, d engine.ImageDecisio
 		v.refused = append(v.refused, line(d.Image.Ref, undecidedNote(policy.Undecided), p))
 		return judged{outcome: policy.Undecided, reason: p.Reason}
 	}
-	if c.door == validate && d.Pins && d.Reference.Digest().IsZero() && !object.Mirror {
+	if c.door == validate && d.Pins && d.Reference.Digest().IsZero() && !object.Mirror && !c.pinsElsewhere(d) {
 		p := &evidence.Problem{Reason: evidence.NotPinned, Expected: "an image named by digest", Got: "a tag"}
 		if cause := excused(d); cause != nil { // an outage was excused, but a tag cannot be pinned without its registry
 			p.Err = cause
@@ -67,6 +71,7 @@ func (c *call) allowed(v *verdict, object workload.Object, d engine.ImageDecisio
 		v.kyverno.notPinned(d)
 		return judged{outcome: policy.Denied, reason: p.Reason}
 	}
+	v.warnings = append(v.warnings, liftWarnings(d)...)
 	for _, p := range d.Policies {
 		if w := admittedAnyway(d, p); w != "" {
 			v.warnings = append(v.warnings, w)
@@ -97,6 +102,7 @@ func (c *call) unmatched(v *verdict, d engine.ImageDecision) judged {
 	if len(d.Policies) > 0 {
 		why = "not enforced: only policies that report cover this image"
 	}
+	v.warnings = append(v.warnings, liftWarnings(d)...)
 	for _, p := range d.Policies {
 		if w := admittedAnyway(d, p); w != "" {
 			v.warnings = append(v.warnings, w)
@@ -169,5 +175,5 @@ func (v verdict) answer() answer {
 	if open > 0 {
 		first += fmt.Sprintf("; %d could not be decided", open)
 	}
-	return answer{Message: messageAfter(v.kyverno.String(), first, v.refused), Warnings: warned(v.warnings)}
+	return answer{Message: messageAfter(v.kyverno.String(), first, v.refused), Refused: v.refused, Warnings: warned(v.warnings)}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	registration "k8s.io/api/admissionregistration/v1"
@@ -23,6 +22,14 @@ type WebhookConfig struct {
 	CABundle []byte
 	// SystemNamespace is our own namespace. It is required.
 	SystemNamespace string
+	// OnlyNamespaces, if any, are the only namespaces beside the system's whose
+	// objects are decided; ExcludeNamespaces are those whose are not. One of the
+	// two at most, names alone, and none of the system's (TRUST R44).
+	OnlyNamespaces    []string
+	ExcludeNamespaces []string
+	// ObserveOnly admits where nobody answers, in every namespace: for a server
+	// that only observes ([Options.ObserveOnly]), which must not be in the way.
+	ObserveOnly bool
 }
 
 const (
@@ -31,23 +38,40 @@ const (
 	systemTimeout = 2  // seconds: TRUST R44
 )
 
-// YAML returns the webhook configurations as two YAML documents. Each has two
-// webhooks (TRUST R44): one that fails closed for all namespaces but
-// kube-system and our own, and one for those two that lets them in when we are
-// down or slow, so that a cluster can always heal itself.
-func (c WebhookConfig) YAML() ([]byte, error) {
+// Objects returns the webhook configurations. Each has two webhooks (TRUST R44):
+// one that fails closed for all namespaces but kube-system and our own, and one
+// for those two that lets them in when we are down or slow, so that a cluster
+// can always heal itself. An error says what is wrong with the config.
+func (c WebhookConfig) Objects() (*registration.MutatingWebhookConfiguration, *registration.ValidatingWebhookConfiguration, error) {
 	if err := c.check(); err != nil {
+		return nil, nil, err
+	}
+	return c.mutating(), c.validating(), nil
+}
+
+// YAML returns what [WebhookConfig.Objects] does, as two YAML documents.
+func (c WebhookConfig) YAML() ([]byte, error) {
+	mutating, validating, err := c.Objects()
+	if err != nil {
 		return nil, err
 	}
-	mutating, err := yaml.Marshal(c.mutating())
-	if err != nil {
-		return nil, fmt.Errorf("server: write the mutating configuration: %w", err)
+	return documents(mutating, validating)
+}
+
+// documents writes objects as YAML documents.
+func documents(objects ...any) ([]byte, error) {
+	var all []byte
+	for i, o := range objects {
+		document, err := yaml.Marshal(o)
+		if err != nil {
+			return nil, fmt.Errorf("server: write a webhook configuration: %w", err)
+		}
+		if i > 0 {
+			all = append(all, "---\n"...)
+		}
+		all = append(all, document...)
 	}
-	validating, err := yaml.Marshal(c.validating())
-	if err != nil {
-		return nil, fmt.Errorf("server: write the validating configuration: %w", err)
-	}
-	return slices.Concat(mutating, []byte("---\n"), validating), nil
+	return all, nil
 }
 
 func (c WebhookConfig) check() error {
@@ -55,6 +79,8 @@ func (c WebhookConfig) check() error {
 	switch {
 	case c.SystemNamespace == "":
 		return errors.New("server: expected the system namespace, got none")
+	case c.checkScope() != nil:
+		return c.checkScope()
 	case c.URL != "" && (c.ServiceNamespace != "" || c.ServiceName != ""):
 		return errors.New("server: expected a URL or a service, got both")
 	case c.URL == "" && !byService:
@@ -85,8 +111,8 @@ func (c WebhookConfig) mutating() *registration.MutatingWebhookConfiguration {
 		TypeMeta:   metav1.TypeMeta{APIVersion: registration.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: "bonafide"},
 		Webhooks: []registration.MutatingWebhook{
-			hook("mutate.bonafide.dev", c.namespaces(metav1.LabelSelectorOpNotIn), registration.Fail, mainTimeout),
-			hook("mutate-system.bonafide.dev", c.namespaces(metav1.LabelSelectorOpIn), registration.Ignore, systemTimeout),
+			hook("mutate.bonafide.dev", c.main(), c.failure(), mainTimeout),
+			hook("mutate-system.bonafide.dev", c.system(), registration.Ignore, systemTimeout),
 		},
 	}
 }
@@ -103,10 +129,18 @@ func (c WebhookConfig) validating() *registration.ValidatingWebhookConfiguration
 		TypeMeta:   metav1.TypeMeta{APIVersion: registration.SchemeGroupVersion.String(), Kind: "ValidatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: "bonafide"},
 		Webhooks: []registration.ValidatingWebhook{
-			hook("validate.bonafide.dev", c.namespaces(metav1.LabelSelectorOpNotIn), registration.Fail, mainTimeout),
-			hook("validate-system.bonafide.dev", c.namespaces(metav1.LabelSelectorOpIn), registration.Ignore, systemTimeout),
+			hook("validate.bonafide.dev", c.main(), c.failure(), mainTimeout),
+			hook("validate-system.bonafide.dev", c.system(), registration.Ignore, systemTimeout),
 		},
 	}
+}
+
+// failure is what happens where nobody answers.
+func (c WebhookConfig) failure() registration.FailurePolicyType {
+	if c.ObserveOnly {
+		return registration.Ignore
+	}
+	return registration.Fail
 }
 
 func (c WebhookConfig) client(path string) registration.WebhookClientConfig {
@@ -117,16 +151,6 @@ func (c WebhookConfig) client(path string) registration.WebhookClientConfig {
 		Service:  &registration.ServiceReference{Namespace: c.ServiceNamespace, Name: c.ServiceName, Path: &path},
 		CABundle: c.CABundle,
 	}
-}
-
-// namespaces selects by the label that the API server itself sets to the
-// namespace's name.
-func (c WebhookConfig) namespaces(op metav1.LabelSelectorOperator) *metav1.LabelSelector {
-	names := []string{kubeSystem, c.SystemNamespace}
-	slices.Sort(names)
-	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{
-		Key: "kubernetes.io/metadata.name", Operator: op, Values: slices.Compact(names),
-	}}}
 }
 
 // rules name the kinds that package workload reads, the same at both doors
