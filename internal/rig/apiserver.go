@@ -191,14 +191,18 @@ func (c *Cluster) writeAdmission(f files) error {
 
 // writeKubeconfig writes the administrator's kubeconfig file.
 func (c *Cluster) writeKubeconfig() error {
+	c.Kubeconfig = filepath.Join(c.folder, "kubeconfig")
+	return writeKubeconfigFile(c.Kubeconfig, c.Config)
+}
+
+func writeKubeconfigFile(file string, client *rest.Config) error {
 	const name = "rig"
 	config := clientcmdapi.NewConfig()
-	config.Clusters[name] = &clientcmdapi.Cluster{Server: c.Config.Host, CertificateAuthorityData: c.Config.CAData}
-	config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: c.Config.BearerToken}
+	config.Clusters[name] = &clientcmdapi.Cluster{Server: client.Host, CertificateAuthorityData: client.CAData}
+	config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: client.BearerToken}
 	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
 	config.CurrentContext = name
-	c.Kubeconfig = filepath.Join(c.folder, "kubeconfig")
-	return clientcmd.WriteToFile(*config, c.Kubeconfig)
+	return clientcmd.WriteToFile(*config, file)
 }
 
 // token asks the API server for a token of the account, for itself unless

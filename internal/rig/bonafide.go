@@ -12,10 +12,12 @@ import (
 
 // BonafideOptions say how a `bonafide serve` runs.
 type BonafideOptions struct {
-	Policies string   // a file or a folder
-	Registry string   // host of the registry that it asks over plain HTTP
-	Flags    []string // further flags of bonafide serve
-	Env      []string // beside what this process has
+	Policies string // a file or a folder; may be empty with a Kubeconfig
+	Registry string // host of the registry that it asks over plain HTTP; may be empty
+	// Kubeconfig is the file of the cluster that it serves; empty: it knows none.
+	Kubeconfig string
+	Flags      []string // further flags of bonafide serve
+	Env        []string // beside what this process has
 }
 
 // A Bonafide is a running `bonafide serve` whose policies are loaded.
@@ -26,6 +28,13 @@ type Bonafide struct {
 	CABundle []byte // PEM: issuer of its serving certificate, which it makes itself
 
 	process *process
+	killed  bool
+}
+
+// Kill ends it at once, as a node that fails does.
+func (b *Bonafide) Kill() {
+	b.killed = true
+	b.process.stop()
 }
 
 // Log returns what it has printed so far.
@@ -51,6 +60,9 @@ func (s *Shared) StartBonafide(tb testing.TB, o BonafideOptions) *Bonafide {
 		tb.Fatalf("start bonafide serve: %v", err)
 	}
 	tb.Cleanup(func() {
+		if b.killed {
+			return
+		}
 		if err := b.process.interrupt(); err != nil {
 			tb.Errorf("bonafide serve: want a clean end, got %v", err)
 		}
@@ -64,6 +76,17 @@ func (s *Shared) StartBonafide(tb testing.TB, o BonafideOptions) *Bonafide {
 	return b
 }
 
+// flags are those of the options that are set.
+func (o BonafideOptions) flags() []string {
+	var flags []string
+	for _, f := range [][2]string{{"--policy", o.Policies}, {"--insecure-registry", o.Registry}, {"--kubeconfig", o.Kubeconfig}} {
+		if f[1] != "" {
+			flags = append(flags, f[0], f[1])
+		}
+	}
+	return flags
+}
+
 func (b *Bonafide) run(ctx context.Context, folder, executable string, o BonafideOptions, port int) error {
 	metrics, err := freePort(ctx)
 	if err != nil {
@@ -73,9 +96,8 @@ func (b *Bonafide) run(ctx context.Context, folder, executable string, o Bonafid
 	c := command{
 		folder: folder, executable: executable,
 		args: slices.Concat([]string{
-			"serve", "--policy", o.Policies, "--insecure-registry", o.Registry, "--write-ca", b.CAFile,
-			"--listen", addressOf(port), "--metrics-listen", addressOf(metrics), "--log-format", "text",
-		}, o.Flags),
+			"serve", "--write-ca", b.CAFile, "--listen", addressOf(port), "--metrics-listen", addressOf(metrics), "--log-format", "text",
+		}, o.flags(), o.Flags),
 		env: slices.Concat([]string{"KUBERNETES_SERVICE_HOST=", "HTTPS_PROXY=", "HTTP_PROXY="}, o.Env),
 	}
 	if b.process, err = c.start(ctx); err != nil {

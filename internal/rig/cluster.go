@@ -26,6 +26,8 @@ type Cluster struct {
 	AdmissionCA []byte               // PEM: issuer of the client certificate that the API server shows to webhooks
 
 	folder          string
+	files           files
+	port            int // of the API server
 	users           []user
 	kinds           *restmapper.DeferredDiscoveryRESTMapper
 	etcd, apiserver *process
@@ -81,7 +83,33 @@ func (c *Cluster) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return onFreePort(ctx, func(port int) error { return c.startAPIServer(ctx, files, port) })
+	c.files = files
+	return onFreePort(ctx, func(port int) error {
+		c.port = port
+		return c.startAPIServer(ctx, files, port)
+	})
+}
+
+// RestartAPIServer kills the API server and starts it again, at the same
+// address, over the same store: every watch ends, and for some seconds nobody
+// answers. It is for clusters of [Start], which no other test uses.
+func (c *Cluster) RestartAPIServer(tb testing.TB) {
+	tb.Helper()
+	c.apiserver.stop()
+	if err := c.startAPIServer(context.WithoutCancel(tb.Context()), c.files, c.port); err != nil {
+		tb.Fatalf("start the API server again: %v", err)
+	}
+}
+
+// KubeconfigFor writes a kubeconfig file for a configuration, such as that of
+// [Cluster.ServiceAccountConfig], and returns its path.
+func (c *Cluster) KubeconfigFor(tb testing.TB, config *rest.Config) string {
+	tb.Helper()
+	file := filepath.Join(tb.TempDir(), "kubeconfig")
+	if err := writeKubeconfigFile(file, config); err != nil {
+		tb.Fatal(err)
+	}
+	return file
 }
 
 func (c *Cluster) stop() {
