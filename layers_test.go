@@ -71,7 +71,17 @@ func layers() map[string]layer {
 			"internal/policyset", "internal/server", "policy", "registry",
 		}},
 
-		"cmd/bonafide": {level: command, imports: []string{anything}},
+		"internal/kube/certificates": {level: doors, imports: []string{"internal/kube"}},
+		"internal/kube/events":       {level: doors, imports: []string{"internal/kube"}},
+		"internal/kube/leader":       {level: doors, imports: []string{"internal/kube"}},
+		"internal/kube/registration": {level: doors, imports: []string{"internal/kube"}},
+		"internal/kube":              {level: doors},
+		"internal/kube/audit":        {level: doors, imports: []string{"engine", "evidence", "imageref", "internal/kube", "internal/kube/reports", "policy", "workload"}, tests: []string{"registry"}},
+		"internal/kube/policies":     {level: doors, imports: []string{"api/v1alpha1", "dialect", "evidence", "imageref", "internal/kube", "policy"}, tests: []string{"dialect/kyverno", "dialect/native", "dialect/nirmata", "internal/policyset"}},
+		"internal/kube/credentials":  {level: doors, imports: []string{"evidence"}, tests: []string{"imageref", "internal/kube", "registry"}},
+		"internal/kube/reports":      {level: doors, imports: []string{"internal/kube"}},
+		"internal/cloudkeys":         {level: doors, imports: []string{"evidence", "imageref", "registry"}},
+		"cmd/bonafide":               {level: command, imports: []string{anything}},
 
 		"dialect/internal/dialecttest": {level: testSupport, imports: []string{"dialect"}},
 
@@ -80,9 +90,12 @@ func layers() map[string]layer {
 		"internal/testca":  {level: testSupport, imports: []string{"evidence", "imageref", "internal/fixture"}},
 		"test/bench":       {level: testSupport, imports: []string{anything}},
 		"test/cases":       {level: testSupport, imports: []string{anything}},
+		"test/cluster":     {level: testSupport, imports: []string{anything}},
 		"test/corpus":      {level: testSupport, imports: []string{anything}},
 		"test/e2e":         {level: testSupport, imports: []string{anything}},
+		"test/install":     {level: testSupport, imports: []string{anything}},
 		"test/interop":     {level: testSupport, imports: []string{anything}},
+		"test/schema":      {level: testSupport, imports: []string{anything}},
 
 		// Programs of the Makefile and their nested modules' roots.
 		"hack/corpus":     {level: testSupport, imports: []string{"imageref", "internal/fixture"}},

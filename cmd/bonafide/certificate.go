@@ -31,11 +31,10 @@ func (v *service) certificate(ctx context.Context, o *server.Options) error {
 		o.GetCertificate = files.Get
 		return nil
 	}
-	made, ca, err := server.SelfSigned(v.options.hosts(), time.Now())
+	ca, err := v.madeCertificate(ctx, o)
 	if err != nil {
 		return err
 	}
-	o.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &made, nil }
 	if v.options.writeCA == "" {
 		return nil
 	}
@@ -43,6 +42,25 @@ func (v *service) certificate(ctx context.Context, o *server.Options) error {
 		return fmt.Errorf("--write-ca: %w", err)
 	}
 	return nil
+}
+
+// madeCertificate sets a certificate of our own making: that which the replicas
+// share, or one in memory. It returns what the certificate verifies against.
+func (v *service) madeCertificate(ctx context.Context, o *server.Options) (ca []byte, err error) {
+	if v.cluster != nil {
+		keeper, err := v.sharedCertificate(ctx)
+		if err != nil {
+			return nil, err
+		}
+		o.GetCertificate = keeper.Get
+		return keeper.CABundle(), nil
+	}
+	made, ca, err := server.SelfSigned(v.options.hosts(), time.Now())
+	if err != nil {
+		return nil, err
+	}
+	o.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &made, nil }
+	return ca, nil
 }
 
 // hosts are the names under which the server may be called: loopback, the
@@ -62,12 +80,6 @@ func (o serveOptions) hosts() []string {
 			}
 		}
 	}
-	namespace := o.systemNamespace
-	if namespace == "" {
-		namespace = os.Getenv("POD_NAMESPACE")
-	}
-	if namespace == "" {
-		namespace = defaultSystemNamespace
-	}
+	namespace := o.namespace()
 	return append(hosts, "bonafide."+namespace+".svc", "bonafide."+namespace+".svc.cluster.local")
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
+	"github.com/bonafide-dev/bonafide/internal/kube/credentials"
 	"github.com/bonafide-dev/bonafide/internal/server"
 	"github.com/bonafide-dev/bonafide/policy"
 )
@@ -23,6 +25,14 @@ func (v *service) checkImages(ctx context.Context) (server.CheckImagesOptions, e
 	}
 	if o.Timeout <= 0 {
 		return o, fmt.Errorf("--checkimages-timeout: expected more than 0s, got %s", o.Timeout)
+	}
+	if v.cluster != nil {
+		reviewer, err := credentials.NewReviewer(v.cluster.client.Typed, []string{credentials.KyvernoAudience}, time.Now)
+		if err != nil {
+			return o, err
+		}
+		o.TokenReviewer, o.AllowedUsers = reviewer, v.options.allowedUsers
+		return o, nil
 	}
 	v.log.WarnContext(ctx, "whoever reaches /checkimages is answered: without a cluster there is nobody to ask whose token it is")
 	return o, nil

@@ -133,7 +133,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return hintError{err, "see " + c.CommandPath() + " --help"}
 	})
-	root.AddCommand(newVerify(), newVerifyBundle(), newServe(), newPolicy(), newWebhookConfig(), newDemo(), newVersion())
+	root.AddCommand(newVerify(), newVerifyBundle(), newServe(), newAudit(), newPolicy(), newWebhookConfig(), newDemo(), newVersion())
 	return root
 }
 

@@ -10,13 +10,14 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 
-	"github.com/bonafide-dev/bonafide/dialect"
 	"github.com/bonafide-dev/bonafide/engine"
+	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/internal/policyset"
 	"github.com/bonafide-dev/bonafide/internal/server"
 	"github.com/bonafide-dev/bonafide/internal/trust"
@@ -38,8 +39,13 @@ type serveOptions struct {
 	systemNamespace    string
 	unmatched          string
 	tagTTL             time.Duration
+	observeOnly        bool
+	cloud              []string
+	registries         string
 	logLevel           string
 	logFormat          string
+
+	clusterOptions
 }
 
 func newServe() *cobra.Command {
@@ -53,9 +59,11 @@ func newServe() *cobra.Command {
   /gatekeeper/…, /ratify/…, /validate        Gatekeeper's external data, in the place of Ratify or the cosign provider
   /checkimages                               Kyverno's calls of a Notation extension service
 
-Policies are read from --policy, and again when they change; a change that does not load keeps the last good
-policies and says so in the log and the metrics. Secrets in the same files serve as pull secrets.
-Without --tls-cert a certificate is made in memory, and --write-ca writes what it verifies against.
+In a cluster, or with --kubeconfig, policies are read from the cluster, and the replicas share a certificate, register
+the webhooks and audit what runs. Policies are also read from --policy, and again when they change; a change that does
+not load keeps the last good policies and says so in the log and the metrics.
+Without a cluster, Secrets in the same files serve as pull secrets, and without --tls-cert a certificate is made in
+memory; --write-ca writes what the certificate verifies against.
 $BONAFIDE_PLUGIN_DIR names the folder of Notation's verification plugins, $DEFAULT_TRUST_POLICY the trust policy
 of calls to /checkimages that name none.`,
 		Example: `  bonafide serve --policy policies/ --write-ca ca.crt
@@ -82,6 +90,10 @@ of calls to /checkimages that name none.`,
 	f.StringVar(&o.systemNamespace, "system-namespace", "", "own namespace, for the certificate's names (default $POD_NAMESPACE, else "+defaultSystemNamespace+")")
 	f.StringVar(&o.unmatched, "unmatched", "warn", "images that no enforcing policy covers: allow, warn or deny")
 	f.DurationVar(&o.tagTTL, "tag-ttl", engine.DefaultTagTTL, "how long a tag's digest is remembered where it is pinned, at most 60s; 0 never")
+	f.BoolVar(&o.observeOnly, "observe-only", false, "decide and report at the webhooks, and neither refuse nor patch anything")
+	f.StringSliceVar(&o.cloud, "cloud-credentials", nil, "clouds whose `NAMES` (aws, gcp, azure) give this machine credentials for their registries")
+	f.StringVar(&o.registries, "registries", "", "`FILE` with authorities, client certificates and mirrors of registries (docs/registries.md); read again when it changes")
+	o.flags(f)
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "json", "json or text")
 	return c
@@ -94,10 +106,11 @@ type service struct {
 	metrics *server.Metrics
 	watcher *policyset.Watcher
 	trust   *trust.Keeper
-	objects atomic.Pointer[dialect.Objects]
+	rules   *rules
 	engine  *engine.Engine
 	client  *registry.Client
 	server  *server.Server
+	cluster *cluster // nil without one
 }
 
 func runServe(ctx context.Context, o serveOptions, s streams) error {
@@ -105,10 +118,20 @@ func runServe(ctx context.Context, o serveOptions, s streams) error {
 	if err != nil {
 		return err
 	}
-	if len(o.policies) == 0 {
-		return hintError{errors.New("expected --policy, got none"), "name a file or folder with policies; bonafide policy check says whether they load"}
+	client, err := o.connect()
+	if err != nil {
+		return err
+	}
+	if client == nil && len(o.policies) == 0 {
+		return hintError{errors.New("expected --policy or a cluster, got neither"), "name a file or folder with policies, or a --kubeconfig; bonafide policy check says whether policies load"}
 	}
 	v := &service{options: o, log: log, metrics: server.NewMetrics(slices.Concat(o.allow, o.insecure)...)}
+	if client != nil {
+		klog.SetSlogLogger(log) // what client-go says goes where the rest goes
+		if v.cluster, err = newCluster(client, log); err != nil {
+			return err
+		}
+	}
 	if err := v.wire(ctx); err != nil {
 		return err
 	}
@@ -133,7 +156,7 @@ func (o serveOptions) logger(s streams) (*slog.Logger, error) {
 
 // wire makes every part. A policy that does not load ends the start.
 func (v *service) wire(ctx context.Context) error {
-	if err := v.openRegistry(); err != nil {
+	if err := v.openRegistry(ctx); err != nil {
 		return err
 	}
 	makers, err := signers(v.options.trustedRoot, v.client)
@@ -143,30 +166,47 @@ func (v *service) wire(ctx context.Context) error {
 	v.trust = newKeeper(v.client, v.options.allow, v.options.insecure, reportTrust(ctx, v.log))
 	makers.Material = v.trust
 	options := policyOptions(makers)
+	if v.cluster != nil {
+		options = clusterPolicyOptions(makers)
+	}
 	options.Revision = v.trust.Revision
 	watcher, set, err := policyset.NewWatcher(v.options.policies, options)
 	if err != nil {
 		return err
 	}
 	v.watcher = watcher
+	v.rules = &rules{files: set, awaited: v.cluster != nil}
 	tagTTL := v.options.tagTTL
 	if tagTTL == 0 {
 		tagTTL = -1 // the engine's zero is its default
 	}
-	hosts := slices.Concat(v.options.allow, v.options.insecure)
-	v.engine, err = engine.New(v.client, engine.Options{TagTTL: tagTTL, Now: time.Now, NamedHost: named(hosts), Observer: v.metrics})
+	v.engine, err = engine.New(v.client, engine.Options{TagTTL: tagTTL, Now: time.Now, NamedHost: v.namedHost, Observer: v.metrics})
 	if err != nil {
 		return err
 	}
-	v.adopt(ctx, set)
+	if v.cluster == nil {
+		v.adopt(ctx)
+		return v.openServer(ctx)
+	}
+	if err := v.openCluster(ctx, options); err != nil {
+		return err
+	}
 	return v.openServer(ctx)
 }
 
-func (v *service) openRegistry() error {
-	secrets := registry.SecretGetterFunc(v.pullSecret)
+func (v *service) openRegistry(ctx context.Context) error {
+	hosts, err := v.options.hostsFile(ctx, v.log)
+	if err != nil {
+		return err
+	}
+	keychain, err := v.keychain()
+	if err != nil {
+		return err
+	}
 	client, err := registry.New(registry.Options{
 		Clock:           time.Now,
-		Keychain:        registry.Multi(registry.PullSecrets{Secrets: secrets}, registry.NewDockerConfig("", time.Now)),
+		Keychain:        keychain,
+		Hosts:           hosts,
 		AllowedHosts:    v.options.allow,
 		InsecureHosts:   v.options.insecure,
 		ServiceNetworks: apiServerAddress(),
@@ -183,6 +223,13 @@ func (v *service) openRegistry() error {
 	return nil
 }
 
+// namedHost reports whether the operator vouches for a registry's host, by a flag
+// or in the file of registries.
+func (v *service) namedHost(host string) bool {
+	ref, err := imageref.Parse(host + "/any")
+	return err == nil && v.client.Named(ref.Repository())
+}
+
 // apiServerAddress is the address of the cluster's API server, which no
 // registry has (TRUST R8).
 func apiServerAddress() []netip.Prefix {
@@ -193,41 +240,6 @@ func apiServerAddress() []netip.Prefix {
 	return []netip.Prefix{netip.PrefixFrom(address, address.BitLen())}
 }
 
-// pullSecret finds pull secrets among the documents of --policy.
-func (v *service) pullSecret(_ context.Context, namespace, name string) ([]byte, error) {
-	objects := v.objects.Load()
-	if objects == nil {
-		return nil, nil
-	}
-	secret, err := objects.Secret(namespace, name)
-	if errors.Is(err, dialect.ErrNoMaterial) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if config := secret.Data[".dockerconfigjson"]; config != nil {
-		return config, nil
-	}
-	return secret.Data[".dockercfg"], nil
-}
-
-// adopt makes a set of policies the ones that are decided by.
-func (v *service) adopt(ctx context.Context, set policyset.Set) {
-	v.objects.Store(&set.Objects)
-	v.engine.Swap(engine.NewSnapshot(set.Policies))
-	v.trust.Sweep()
-	v.metrics.PoliciesLoaded(set.Policies, time.Now())
-	v.log.InfoContext(ctx, "policies loaded", slog.Int("policies", len(set.Policies)), slog.Int("weakenings", set.Weakenings()))
-	for _, p := range set.Policies {
-		for _, n := range p.Notes {
-			if n.Weakening {
-				v.log.WarnContext(ctx, "policy is weakened", slog.String("policy", p.Origin.String()), slog.String("field", n.Path), slog.String("note", n.Text))
-			}
-		}
-	}
-}
-
 func (v *service) openServer(ctx context.Context) error {
 	unmatched, err := server.ParseUnmatched(v.options.unmatched)
 	if err != nil {
@@ -235,13 +247,16 @@ func (v *service) openServer(ctx context.Context) error {
 	}
 	o := server.Options{
 		Decider: v.engine, Unmatched: unmatched, Now: time.Now, Logger: v.log, Metrics: v.metrics,
-		GatekeeperTimeout: v.options.gatekeeperTimeout,
+		GatekeeperTimeout: v.options.gatekeeperTimeout, ObserveOnly: v.options.observeOnly,
 		Ready: func() error {
 			if v.engine.Snapshot() == nil {
 				return errors.New("no policies are loaded yet")
 			}
 			return nil
 		},
+	}
+	if v.cluster != nil {
+		o.Namespaces, o.BreakGlass = v.cluster.policies, v.cluster.glassBroken
 	}
 	if v.options.gatekeeperTimeout <= 0 {
 		return fmt.Errorf("--gatekeeper-timeout: expected more than 0s, got %s", v.options.gatekeeperTimeout)
@@ -300,13 +315,11 @@ func (v *service) run(ctx context.Context) error {
 	looks := time.NewTicker(trust.Interval)
 	defer looks.Stop()
 	go v.trust.Run(ctx, looks.C)
-	go v.watcher.Run(ctx, ticker.C, func(set policyset.Set, err error) {
-		if err != nil {
-			v.metrics.PoliciesFailed()
-			v.log.ErrorContext(ctx, "policies do not load; the last good ones stay", slog.String("error", err.Error()))
-			return
-		}
-		v.adopt(ctx, set)
-	})
+	go v.watcher.Run(ctx, ticker.C, func(set policyset.Set, err error) { v.filesChanged(ctx, set, err) })
+	if v.cluster != nil {
+		var working sync.WaitGroup
+		defer working.Wait()
+		working.Go(func() { v.work(ctx) })
+	}
 	return v.server.Serve(ctx, doors, status)
 }

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	admission "k8s.io/api/admissionregistration/v1"
+
+	"github.com/bonafide-dev/bonafide/internal/kube/leader"
+	"github.com/bonafide-dev/bonafide/internal/kube/registration"
+)
+
+// How often certificates and registrations are looked at without a notice.
+const (
+	upkeep               = time.Minute
+	registrationInterval = 10 * time.Second
+)
+
+// work follows the cluster until ctx ends.
+func (v *service) work(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { v.cluster.events.Run(ctx) })
+	running.Go(func() {
+		if err := v.cluster.policies.Run(ctx); err != nil && ctx.Err() == nil {
+			v.log.ErrorContext(ctx, "policies of the cluster are not followed any more", slog.String("error", err.Error()))
+		}
+	})
+	if v.cluster.certificates != nil {
+		running.Go(func() { v.keepCertificate(ctx) })
+	}
+	running.Go(func() { v.warm(ctx) })
+	err := leader.Run(ctx, leader.Options{
+		Client: v.cluster.client, Namespace: v.options.namespace(), Identity: v.cluster.identity, Log: v.log, Lead: v.lead,
+	})
+	if err != nil && ctx.Err() == nil {
+		v.log.ErrorContext(ctx, "this replica cannot lead", slog.String("error", err.Error()))
+	}
+}
+
+// keepCertificate follows the certificate that the replicas share.
+func (v *service) keepCertificate(ctx context.Context) {
+	ticker := time.NewTicker(upkeep)
+	defer ticker.Stop()
+	ticks := make(chan time.Time)
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { v.cluster.certificates.Run(ctx, ticks) })
+	for {
+		v.metrics.CertificateExpires(v.cluster.certificates.NotAfter())
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			select {
+			case ticks <- now:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// warm proves, before anybody asks, what already runs.
+func (v *service) warm(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-v.cluster.settled:
+	}
+	warmed, err := v.cluster.auditor.Warm(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			v.log.WarnContext(ctx, "proofs were not warmed", slog.String("error", err.Error()))
+		}
+		return
+	}
+	v.log.InfoContext(ctx, "proofs are warm", slog.Any("warmed", warmed))
+}
+
+// lead is what one replica does for all: it registers the webhooks, writes
+// statuses, and audits.
+func (v *service) lead(ctx context.Context) {
+	v.log.InfoContext(ctx, "this replica leads: it registers webhooks, writes statuses and audits")
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { v.register(ctx) })
+	running.Go(func() { v.cluster.policies.KeepStatus(ctx) })
+	if v.options.auditInterval > 0 {
+		running.Go(func() { v.audit(ctx) })
+	}
+}
+
+// audit sweeps at intervals; the first time at once.
+func (v *service) audit(ctx context.Context) {
+	ticker := time.NewTicker(v.options.auditInterval)
+	defer ticker.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-v.cluster.settled:
+	}
+	for {
+		report, err := v.cluster.auditor.Sweep(ctx)
+		if err == nil {
+			_, err = v.cluster.auditor.Write(ctx, report)
+		}
+		if err != nil && ctx.Err() == nil {
+			v.log.ErrorContext(ctx, "the audit is not complete", slog.String("error", err.Error()))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// register keeps the webhooks registered, if this server is to do so.
+func (v *service) register(ctx context.Context) {
+	if v.cluster.mutating == nil {
+		return
+	}
+	ticker := time.NewTicker(registrationInterval)
+	defer ticker.Stop()
+	o := registration.Options{
+		Client: v.cluster.client, CABundle: v.caBundle, Log: v.log, Events: v.cluster.events, Ticks: ticker.C,
+		Config: func() (*admission.MutatingWebhookConfiguration, *admission.ValidatingWebhookConfiguration) {
+			return v.cluster.mutating, v.cluster.validating
+		},
+	}
+	if v.cluster.certificates != nil {
+		o.Changed = v.cluster.certificates.Changed()
+	}
+	if err := registration.Run(ctx, o); err != nil {
+		v.log.ErrorContext(ctx, "webhooks are not registered", slog.String("error", err.Error()))
+	}
+}
+
+// caBundle is what callers are to verify our certificate with. Beside a mounted
+// certificate it is the file ca.crt, as cert-manager mounts it; without that file
+// nothing is registered, and the log says so.
+func (v *service) caBundle() []byte {
+	if v.cluster.certificates != nil {
+		return v.cluster.certificates.CABundle()
+	}
+	bundle, err := os.ReadFile(filepath.Join(filepath.Dir(v.options.cert), "ca.crt"))
+	if err != nil {
+		return nil
+	}
+	return bundle
+}
