@@ -24,10 +24,12 @@ UNRACED := ^github.com/bonafide-dev/bonafide$$|/(hack|test|internal/rig)(/|$$)
 
 # A generator is a test that compares, and that writes with -update. Each has a
 # generate-x and a verify-x; generate_x names its package and tests.
-GENERATORS := docs kyverno admission
+GENERATORS := docs kyverno admission crds install
 generate_docs := .
 generate_kyverno := ./dialect/kyverno
 generate_admission := ./test/e2e -run '^TestRecordedReviews$$'
+generate_crds := ./test/schema -run '^TestGenerated$$'
+generate_install := ./test/install -run '^Test(READMEHoldsEveryValue|ChartHoldsTheDefinitions|InstallManifest)$$'
 
 report = go run ./hack/testreport $(REPORT)
 
@@ -58,7 +60,7 @@ interop: ## the tests against Gatekeeper, Kyverno, Ratify and cosign (built once
 	go test -json $(TESTFLAGS) -tags interop ./test/interop/... | $(report) -title 'tests against other programs'
 	(cd hack/rego && go test -json $(TESTFLAGS) ./...) | $(report) -title "tests in Gatekeeper's Rego driver"
 
-rig: ## build the servers that the tests run (once, about 7 minutes)
+rig: ## build the servers and tools that the tests run (once, about 9 minutes)
 	go run ./hack/rig >/dev/null
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
@@ -96,10 +98,10 @@ verify-tidy: ## go.mod and go.sum hold what the code needs, and no more
 .PHONY: generate
 generate: $(addprefix generate-,$(GENERATORS)) ## rewrite everything that is generated
 
-generate-%: ## rewrite one: docs, kyverno, admission
+generate-%: ## rewrite one: docs, kyverno, admission, crds, install
 	go test -count=1 $(generate_$*) -update
 
-verify-%: ## check one: docs, kyverno, admission
+verify-%: ## check one: docs, kyverno, admission, crds, install
 	go test -count=1 $(generate_$*)
 
 ##@ Other

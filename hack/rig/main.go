@@ -26,7 +26,7 @@ func run(names []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if len(names) == 0 {
-		names = []string{"etcd", "kube-apiserver", "registry"}
+		names = []string{"etcd", "kube-apiserver", "registry", "helm"}
 	}
 	for _, name := range names {
 		path, err := rig.Binary(ctx, name)
