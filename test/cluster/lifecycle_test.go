@@ -127,8 +127,8 @@ spec:
 	i.becomes(t, legacy, "release")
 }
 
-// TestPolicyThatStopsCompiling keeps its last good version, says so, and leaves
-// the others alone (TRUST R18).
+// TestR18PolicyThatStopsCompiling holds that such a policy keeps its last good
+// version, says so, and leaves the others alone (TRUST R18).
 func TestR18PolicyThatStopsCompiling(t *testing.T) {
 	i := install(t, 1)
 	key := rig.NewKey(t)

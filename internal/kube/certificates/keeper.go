@@ -211,7 +211,15 @@ func (k *Keeper) watch(ctx context.Context, poke chan<- struct{}) {
 		k.report(ctx, err)
 		return
 	}
+	synced := make(chan struct{})
+	go func() { // what happened before the watch began gives no notice
+		defer close(synced)
+		if cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
+			notify()
+		}
+	}()
 	informer.RunWithContext(ctx)
+	<-synced
 }
 
 // report logs an error that is not the last one again, and when it is over.

@@ -188,7 +188,15 @@ func follow(ctx context.Context, informer cache.SharedIndexInformer, poke chan<-
 	}); err != nil {
 		return // only an informer that has stopped refuses
 	}
+	synced := make(chan struct{})
+	go func() { // what happened before the watch began gives no notice
+		defer close(synced)
+		if cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
+			notify()
+		}
+	}()
 	informer.RunWithContext(ctx)
+	<-synced
 }
 
 // report logs an error that is not the last one again, and when it is over.
