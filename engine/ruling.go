@@ -100,6 +100,10 @@ func indexRulings(r Rules) rulingIndex {
 	return x
 }
 
+// listedAlgorithm is that of the digests of deny lists. The same content under
+// another digest could be on a list under this one.
+const listedAlgorithm = "sha256"
+
 // stopped returns what deny lists say about an image: a decision for each that
 // names it, or else for each that nobody can read. The policies have no say in
 // it, nor whether the request names some.
@@ -113,6 +117,9 @@ func (s *Snapshot) stopped(ref imageref.Reference, digest imageref.Digest) []Pol
 	}
 	if len(all) > 0 {
 		return all
+	}
+	if !digest.IsZero() && digest.Algorithm() != listedAlgorithm && len(s.rulings.denials.listing) > 0 {
+		return s.unlisted(&evidence.Problem{Reason: evidence.MalformedReference, Expected: "a " + listedAlgorithm + " digest, as deny lists name", Got: "a " + digest.Algorithm() + " digest"})
 	}
 	for _, i := range s.rulings.invalid {
 		list := &s.rules.Denials[i]
@@ -129,7 +136,7 @@ func (s *Snapshot) unlisted(failed *evidence.Problem) []PolicyDecision {
 	var all []PolicyDecision
 	for _, i := range s.rulings.denials.listing {
 		all = append(all, ruled(&s.rules.Denials[i], policy.Undecided, &evidence.Problem{
-			Reason: failed.Reason, Path: "images", Expected: "the digest that the tag names, to look it up in the deny list", Got: "none", Host: failed.Host, Err: failed,
+			Reason: failed.Reason, Path: "images", Expected: "the image's " + listedAlgorithm + " digest, to look it up in the deny list", Got: "none", Host: failed.Host, Err: failed,
 		}))
 	}
 	return all

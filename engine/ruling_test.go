@@ -191,3 +191,17 @@ func TestR18DenyListThatDoesNotCompileLeavesEveryImageUndecided(t *testing.T) {
 		t.Errorf("want the list that compiles to deny, got %s", d.Outcome)
 	}
 }
+
+// A deny list knows content by its sha256. The same content under another digest
+// may be on it, whether a policy covers the image or not.
+func TestR48OtherDigestThanDenyListsNameIsUndecided(t *testing.T) {
+	h, signed, digest := world(t)
+	signed.Require, signed.Pin = policy.Static{Allow: true}, policy.PinNone
+	h.Swap(engine.NewSnapshotOf(engine.Rules{Policies: []policy.Policy{signed}, Denials: []policy.Denial{denyList("stop", digested(digest))}}))
+	for _, repository := range []string{"reg.test/app", "elsewhere.test/unmatched"} {
+		d := h.ask(t.Context(), repository+"@sha512:"+strings.Repeat("ab", 64))
+		if d.Outcome != policy.Undecided || d.Policies[0].Origin.Kind != "ImageDenyList" {
+			t.Errorf("%s: want undecided by the list, got %s %+v", repository, d.Outcome, d.Policies)
+		}
+	}
+}

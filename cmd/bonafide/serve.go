@@ -317,9 +317,11 @@ func (v *service) run(ctx context.Context) error {
 	go v.trust.Run(ctx, looks.C)
 	go v.watcher.Run(ctx, ticker.C, func(set policyset.Set, err error) { v.filesChanged(ctx, set, err) })
 	if v.cluster != nil {
-		var working sync.WaitGroup
-		defer working.Wait()
-		working.Go(func() { v.work(ctx) })
+		working, stop := context.WithCancel(ctx)
+		var done sync.WaitGroup
+		defer done.Wait()
+		defer stop() // also if a listener fails while ctx lives
+		done.Go(func() { v.work(working) })
 	}
 	return v.server.Serve(ctx, doors, status)
 }

@@ -179,7 +179,7 @@ func (r *Recorder) Run(ctx context.Context) {
 			r.drain(ctx)
 			return
 		case event := <-r.queue:
-			r.write(ctx, event)
+			r.write(context.WithoutCancel(ctx), event) // an end meanwhile does not lose it
 		}
 	}
 }

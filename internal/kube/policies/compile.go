@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/bonafide-dev/bonafide/api/v1alpha1"
@@ -92,7 +93,15 @@ func (e *entry) renew(in inputs) {
 
 // load compiles one document of a dialect, beside the others that it may refer
 // to.
-func load(d dialect.Dialect, o *object, others []dialect.Document, from dialect.ObjectReader) dialect.Loaded {
+//
+// A panic over what somebody wrote is an error of that object alone: it must not
+// end the process for all (TRUST R48).
+func load(d dialect.Dialect, o *object, others []dialect.Document, from dialect.ObjectReader) (loaded dialect.Loaded) {
+	defer func() {
+		if p := recover(); p != nil {
+			loaded = dialect.Loaded{Document: o.document, Err: fmt.Errorf("internal error while the object was read: %v", p)}
+		}
+	}()
 	if o.err != nil {
 		return dialect.Loaded{Err: o.err}
 	}

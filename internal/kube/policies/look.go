@@ -18,10 +18,10 @@ import (
 // it is another.
 func (s *Source) look(ctx context.Context) {
 	s.report(ctx)
-	s.follow(ctx)
-	differs := s.gather()
+	whole := s.follow(ctx)
+	differs, read := s.gather()
 	differs = s.compile(ctx) || differs
-	if !s.ready() {
+	if !s.ready(whole && read) {
 		return
 	}
 	now := s.options.Now()
@@ -39,9 +39,12 @@ func (s *Source) look(ctx context.Context) {
 }
 
 // follow begins and ends the watches of kinds as their definitions come and go.
-func (s *Source) follow(ctx context.Context) {
+// It reports whether all definitions were known.
+func (s *Source) follow(ctx context.Context) (whole bool) {
+	whole = true
 	for _, w := range s.kinds {
 		if known, _ := w.definition.state(); !known {
+			whole = false
 			continue
 		}
 		version := w.serves()
@@ -60,17 +63,21 @@ func (s *Source) follow(ctx context.Context) {
 		w.stop = w.objects.start(ctx, resourceLists(s.dynamic, w.resource.WithVersion(version)), "", &s.wait)
 		s.options.Log.InfoContext(ctx, "kind is watched", slog.String("resource", w.resource.String()), slog.String("version", version))
 	}
+	return whole
 }
 
 // gather makes entries of the objects that there are. It reports whether one has
-// come, gone or another generation.
-func (s *Source) gather() (differs bool) {
+// come, gone or another generation, and whether every kind was read: what is read
+// a moment later is not among these entries (TRUST R18).
+func (s *Source) gather() (differs, read bool) {
+	read = true
 	exist := make(map[entryKey]bool, len(s.entries))
 	for _, w := range s.kinds {
 		if w.objects == nil {
 			continue
 		}
 		if known, _ := w.objects.state(); !known { // what was known of another version stays
+			read = false
 			for key, e := range s.entries {
 				if e.kind == w {
 					exist[key] = true
@@ -97,7 +104,7 @@ func (s *Source) gather() (differs bool) {
 			differs = true
 		}
 	}
-	return differs
+	return differs, read
 }
 
 // compile compiles what is stale, and watches what the entries name. It reports
@@ -160,26 +167,15 @@ func (s *Source) order() []entryKey {
 	})
 }
 
-// ready reports whether a set may be handed out: everything was read once
-// (TRUST R18). After that one set follows another, and what is not read yet is
-// not in force yet.
-func (s *Source) ready() bool {
+// ready reports whether a set may be handed out: everything was read once, and
+// is among the entries (TRUST R18). After that one set follows another, and what
+// is not read yet is not in force yet.
+func (s *Source) ready(read bool) bool {
 	if s.complete {
 		return true
 	}
-	if known, _ := s.namespaces.state(); !known {
+	if known, _ := s.namespaces.state(); !known || !read {
 		return false
-	}
-	for _, w := range s.kinds {
-		if known, _ := w.definition.state(); !known {
-			return false
-		}
-		if w.objects == nil {
-			continue
-		}
-		if known, _ := w.objects.state(); !known {
-			return false
-		}
 	}
 	for _, e := range s.entries {
 		if e.settling {

@@ -49,8 +49,18 @@ func reduceObject(o runtime.Object, old *object) (*object, bool) {
 		reduced.document, reduced.err = old.document, old.err
 		return reduced, old.uid != reduced.uid || old.generation != reduced.generation
 	}
-	reduced.document, reduced.err = dialect.FromObject(written)
+	reduced.document, reduced.err = documentOf(written)
 	return reduced, true
+}
+
+// documentOf is dialect.FromObject, whose panic is an error of the object alone.
+func documentOf(written map[string]any) (document dialect.Document, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("internal error while the object was read: %v", p)
+		}
+	}()
+	return dialect.FromObject(written)
 }
 
 // authored returns what the author of an object wrote, and when it was created,
