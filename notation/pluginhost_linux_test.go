@@ -140,8 +140,9 @@ func TestR30PoolIsBounded(t *testing.T) {
 	for range places {
 		go func() { done <- verdictOf(ctx, s, it) }()
 	}
+	var held []net.Conn    // one that nobody held would be collected, and its end would end the plugin
 	for range 2 * places { // each with its child
-		<-connections
+		held = append(held, <-connections)
 	}
 
 	quick := hanging.with()
@@ -158,6 +159,9 @@ func TestR30PoolIsBounded(t *testing.T) {
 	cancel()
 	for range places {
 		<-done
+	}
+	for _, c := range held {
+		gone(t, c)
 	}
 	verified(t, newSigner(t, quick.allowed(p)), image("content"), it, "")
 	noChildren(t)
