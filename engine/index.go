@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,11 +13,11 @@ import (
 // anchored is what an image pattern may tell about the images that it means.
 type anchored interface {
 	// Anchor returns the host of every image that the pattern includes or excludes,
-	// and the first segment of their paths. Each is "" if there is more than one.
-	Anchor() (host, segment string)
+	// and the segments that all their paths begin with. Each is "" if there are none.
+	Anchor() (host, segments string)
 }
 
-type anchor struct{ host, segment string }
+type anchor struct{ host, segments string }
 
 // imageIndex finds which elements of a list may select an image by name: a
 // superset, found without a look at the others. The zero imageIndex is empty.
@@ -26,14 +27,18 @@ type imageIndex struct {
 }
 
 // maxAnchors is how many anchors an element is filed under. One with more is
+// filed under the first segments alone, and if those are too many as well it is
 // looked at for every image: memory stays in proportion to the policies' text.
 const maxAnchors = 64
 
 // add files element i, which must be greater than all before, under what its
 // patterns say.
 func (x *imageIndex) add(i int, patterns []policy.ImagePattern) {
-	anchors := anchorsOf(patterns)
-	if anchors == nil {
+	anchors, few := anchorsOf(patterns, wholeSegments)
+	if !few {
+		anchors, few = anchorsOf(patterns, firstSegment)
+	}
+	if !few {
 		x.all = append(x.all, i)
 		return
 	}
@@ -45,27 +50,34 @@ func (x *imageIndex) add(i int, patterns []policy.ImagePattern) {
 	}
 }
 
-// anchorsOf returns the anchors of the patterns, each once, or nil if one has
-// none or there are too many.
-func anchorsOf(patterns []policy.ImagePattern) []anchor {
-	anchors := []anchor{}
+// anchorsOf returns the anchors of the patterns, each once, as far as they are to
+// be told apart; false if one has none or there are too many.
+func anchorsOf(patterns []policy.ImagePattern, as func(segments string) string) ([]anchor, bool) {
+	var anchors []anchor
 	for _, p := range patterns {
 		tells, is := p.(anchored)
 		if !is {
-			return nil
+			return nil, false
 		}
-		host, segment := tells.Anchor()
+		host, segments := tells.Anchor()
 		if host == "" {
-			return nil
+			return nil, false
 		}
-		if a := (anchor{host, segment}); !slices.Contains(anchors, a) {
+		if a := (anchor{host, as(segments)}); !slices.Contains(anchors, a) {
 			anchors = append(anchors, a)
 		}
 		if len(anchors) > maxAnchors {
-			return nil
+			return nil, false
 		}
 	}
-	return anchors
+	return anchors, true
+}
+
+func wholeSegments(segments string) string { return segments }
+
+func firstSegment(segments string) string {
+	first, _, _ := strings.Cut(segments, "/")
+	return first
 }
 
 // candidates appends the elements that may select the image to found.
@@ -78,9 +90,13 @@ func (x *imageIndex) candidates(found []int, ref imageref.Reference) []int {
 		return found
 	}
 	host, path := ref.Repository().Host(), ref.Repository().Path()
-	segment, _, _ := strings.Cut(path, "/")
 	found = append(found, x.at[anchor{host: host}]...)
-	return append(found, x.at[anchor{host, segment}]...)
+	for i := range path { // each number of its segments but all
+		if path[i] == '/' {
+			found = append(found, x.at[anchor{host, path[:i]}]...)
+		}
+	}
+	return append(found, x.at[anchor{host, path}]...)
 }
 
 // ordered sorts elements in place and returns them, each once.
@@ -97,6 +113,8 @@ type policyIndex struct {
 	// alone.
 	anywhere imageIndex
 	within   map[string]*imageIndex
+
+	bytes []int // of each policy's patterns
 }
 
 // maxNamespaces is how many namespaces a policy is filed under. One that names
@@ -107,6 +125,7 @@ func indexPolicies(policies []policy.Policy) policyIndex {
 	x := policyIndex{named: map[string][]int{}, within: map[string]*imageIndex{}}
 	for i := range policies {
 		p := &policies[i]
+		x.bytes = append(x.bytes, bytesOf(p.Include)+bytesOf(p.Exclude))
 		if p.ByName != "" {
 			x.named[p.ByName] = append(x.named[p.ByName], i)
 			continue
@@ -154,4 +173,36 @@ func (x *policyIndex) candidates(ref imageref.Reference, r Request) []int {
 		found = x.every.candidates(found, ref)
 	}
 	return ordered(found)
+}
+
+// maxMatching bounds the work that namespaced policies make of one request, in
+// pairs of bytes of their patterns and of the images' names: some tenths of a second.
+// Twenty images and a hundred policies of ten patterns are some fifty million.
+// Matching does not end with a deadline, and a tenant's thousand patterns in each of
+// a hundred policies would take the processors from everybody.
+const maxMatching = 1 << 26
+
+// matching is what is left of an image's share of that.
+type matching int
+
+func shareOf(images int) matching { return matching(maxMatching / max(1, images)) }
+
+// cover reports whether policy i covers the image. An error says that a tenant's
+// policies ask for too much: it could then not be told.
+func (m *matching) cover(x *policyIndex, i int, p *policy.Policy, ref imageref.Reference) (bool, error) {
+	if p.Origin.Namespace != "" {
+		*m -= matching(x.bytes[i] * len(ref.String()))
+		if *m < 0 {
+			return true, fmt.Errorf("expected at most %d pairs of bytes of namespaced policies' patterns and a request's images, got more", maxMatching)
+		}
+	}
+	return p.Covers(ref), nil
+}
+
+func bytesOf(patterns []policy.ImagePattern) int {
+	n := 0
+	for _, p := range patterns {
+		n += len(p.String())
+	}
+	return n
 }

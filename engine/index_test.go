@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bonafide-dev/bonafide/engine"
+	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/policy"
 	"github.com/bonafide-dev/bonafide/workload"
@@ -186,5 +188,61 @@ func BenchmarkDenyListOfThousandImages(b *testing.B) {
 	r := request("reg.test/team-7/app@" + imageref.DigestOf([]byte("x")).String())
 	for b.Loop() {
 		h.Decide(b.Context(), r)
+	}
+}
+
+// long is a pattern of this length that means every image.
+type long int
+
+func (long) Includes(imageref.Reference) bool { return true }
+func (long) Excludes(imageref.Reference) bool { return true }
+func (l long) String() string                 { return strings.Repeat("*", int(l)) }
+
+// The author of a namespace's policies can make them ask for much, and the author of
+// a Pod for many images. It costs their own namespace alone.
+func TestR1MatchingOfNamespacedPoliciesIsBounded(t *testing.T) {
+	const ref = "reg.test/app:1"
+	const most = 1 << 26 / len(ref)
+	tenants := func(lengths ...int) []policy.Policy {
+		var all []policy.Policy
+		for _, l := range lengths {
+			p := object(policy.Policy{Include: []policy.ImagePattern{long(l)}, Require: policy.Static{Allow: true}, Pin: policy.PinNone, Match: scoped{names: []string{"shop"}}}, "shop", fmt.Sprint(l))
+			all = append(all, p)
+		}
+		return all
+	}
+	cluster := object(policy.Policy{Include: []policy.ImagePattern{long(most + 1)}, Require: policy.Static{Allow: true}, Pin: policy.PinNone}, "", "cluster")
+	excluded := tenants(most)
+	excluded[0].Exclude = []policy.ImagePattern{long(1)}
+	cases := map[string]struct {
+		policies []policy.Policy
+		images   int
+		in       string
+		want     policy.Outcome
+	}{
+		"Fits":           {tenants(most), 1, "shop", policy.Allowed},
+		"TooMuch":        {tenants(most + 1), 1, "shop", policy.Undecided},
+		"Together":       {tenants(most/2, most/2), 1, "shop", policy.Allowed},
+		"TogetherMuch":   {tenants(most/2, most/2+1, 1), 1, "shop", policy.Undecided},
+		"Exclusions":     {excluded, 1, "shop", policy.Undecided},
+		"TwoImages":      {tenants(most / 2), 2, "shop", policy.Allowed},
+		"TwoImagesMuch":  {tenants(most/2 + 1), 2, "shop", policy.Undecided},
+		"OtherNamespace": {tenants(most + 1), 1, "till", policy.Unmatched},
+		"ClusterPolicy":  {[]policy.Policy{cluster}, 2, "shop", policy.Allowed},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t, engine.Options{}, c.policies...)
+			r := request(slices.Repeat([]string{ref}, c.images)...)
+			r.Namespace.Name = c.in
+			for _, d := range h.Decide(t.Context(), r).Images {
+				if d.Outcome != c.want {
+					t.Errorf("want %s, got %s %v", c.want, d.Outcome, reasons(d))
+				}
+				if c.want == policy.Undecided && !slices.Contains(reasons(d), evidence.SelectionFailed) {
+					t.Errorf("want %s, got %v", evidence.SelectionFailed, reasons(d))
+				}
+			}
+		})
 	}
 }

@@ -205,3 +205,161 @@ func TestR48OtherDigestThanDenyListsNameIsUndecided(t *testing.T) {
 		}
 	}
 }
+
+// A list that names digests says nothing where none of them can be meant; one that
+// nobody can read may name anything.
+func TestR18BrokenDenyListHoldsForOtherDigestsToo(t *testing.T) {
+	h, signed, _ := world(t)
+	signed.Require, signed.Pin = policy.Static{Allow: true}, policy.PinNone
+	broken := denyList("broken", policy.Images{})
+	broken.Invalid = errBoom
+	h.Swap(engine.NewSnapshotOf(engine.Rules{Policies: []policy.Policy{signed}, Denials: []policy.Denial{broken}}))
+	d := h.ask(t.Context(), "reg.test/app@sha512:"+strings.Repeat("ab", 64))
+	if d.Outcome != policy.Undecided || len(d.Policies) != 1 || d.Policies[0].Origin.Name != "broken" {
+		t.Errorf("want undecided by the list, got %s %+v", d.Outcome, d.Policies)
+	}
+}
+
+// A tag is only resolved for rulings that look a digest up.
+func TestR8RulingsWithoutDigestsContactNoRegistry(t *testing.T) {
+	h, signed, digest := world(t)
+	signed.Require, signed.Pin = policy.Static{Allow: true}, policy.PinNone
+	byName, ended, elsewhere := exception(h, "names", named(t, "reg.test/other")), exception(h, "ended", digested(digest)), exception(h, "elsewhere", digested(digest))
+	ended.Expires = h.clock.Now()
+	elsewhere.Namespaces = []string{"till"}
+	h.Swap(engine.NewSnapshotOf(engine.Rules{
+		Policies: []policy.Policy{signed}, Exceptions: []policy.Exception{byName, ended, elsewhere}, Denials: []policy.Denial{denyList("names", named(t, "reg.test/other"))},
+	}))
+	if d := h.ask(t.Context(), "reg.test/app:1"); d.Outcome != policy.Allowed {
+		t.Errorf("want allowed, got %s", d.Outcome)
+	}
+	if len(h.registry.opened) != 0 || h.registry.count("") != 0 {
+		t.Errorf("want no registry contacted, got %q", h.registry.opened)
+	}
+}
+
+// An exception by digest that cannot be looked up lifts nothing, and the policy
+// says so itself.
+func TestR41OutageWithAnExceptionByDigestIsThePolicysToExcuse(t *testing.T) {
+	for onUndecided, want := range map[policy.OnUndecided]policy.Outcome{policy.DenyUndecided: policy.Undecided, policy.AllowUndecidedUnsafe: policy.Allowed} {
+		t.Run(onUndecided.String(), func(t *testing.T) {
+			h := newHarness(t, engine.Options{NamedHost: func(string) bool { return true }})
+			signed := object(enforce(t, &signer{name: "release"}), "", "signed")
+			signed.OnUndecided = onUndecided
+			h.registry.setFault(outage)
+			h.Swap(engine.NewSnapshotOf(engine.Rules{
+				Policies: []policy.Policy{signed}, Exceptions: []policy.Exception{exception(h, "x", digested(imageref.DigestOf(nil)))},
+			}))
+			d := h.ask(t.Context(), "reg.test/app:1")
+			if d.Outcome != want || len(d.Policies) != 1 || d.Policies[0].Origin.Name != "signed" {
+				t.Errorf("want %s by the policy, got %s %+v", want, d.Outcome, d.Policies)
+			}
+		})
+	}
+}
+
+func TestStoppedImageSaysWhatWasDone(t *testing.T) {
+	h, signed, digest := world(t)
+	h.Swap(engine.NewSnapshotOf(engine.Rules{Policies: []policy.Policy{signed}, Denials: []policy.Denial{denyList("one", digested(digest)), denyList("two", digested(digest))}}))
+	for ref, want := range map[string][]string{"reg.test/app:1": {"select", "resolve", "rule"}, "reg.test/app@" + digest.String(): {"rule"}} {
+		d := h.ask(t.Context(), ref)
+		var got []string
+		for _, s := range d.Steps {
+			got = append(got, s.Name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", ref, diff)
+		}
+		if last := d.Steps[len(d.Steps)-1].Detail; last != "2 deny lists: denied" {
+			t.Errorf("%s: want the lists counted, got %q", ref, last)
+		}
+	}
+}
+
+func TestLiftedImageSaysWhatWasDone(t *testing.T) {
+	h, signed, _ := world(t)
+	other := object(enforce(t, &signer{name: "other"}), "", "other")
+	x := exception(h, "x", named(t, "reg.test/app"))
+	x.Policies = []string{"other"}
+	h.Swap(engine.NewSnapshotOf(engine.Rules{Policies: []policy.Policy{signed, other}, Exceptions: []policy.Exception{x}}))
+	for _, s := range h.ask(t.Context(), "reg.test/app:1").Steps {
+		if s.Name == "rule" && s.Detail == "1 of 2 policies are lifted" {
+			return
+		}
+	}
+	t.Error("want a step that counts what is lifted")
+}
+
+// Whoever controls a registry and may create workloads writes an image's name in
+// any way that a node takes. A deny list stops them all; an exception for one image
+// does not take another's name for its own.
+func TestR11SpellingsOfADeniedImage(t *testing.T) {
+	const host, hub = "reg.test/acme/app", "docker.io/library/nginx"
+	digest := imageref.DigestOf([]byte("x")).String()
+	cases := map[string]struct {
+		listed, ref      string
+		denied, excepted bool
+	}{
+		"Case":                  {host, "REG.Test/acme/app:1", true, true},
+		"DefaultPort":           {host, "reg.test:443/acme/app:1", true, true},
+		"ListedWithPort":        {"REG.test:443/acme/app", host + ":1", true, true},
+		"NoTag":                 {host, host, true, true},
+		"Digest":                {host, host + "@" + digest, true, true},
+		"R13TagAndDigest":       {host, host + ":1@" + digest, true, true},
+		"Digest512":             {host, host + "@sha512:" + strings.Repeat("ab", 64), true, true},
+		"HubShort":              {hub, "nginx", true, true},
+		"HubLibrary":            {hub, "library/nginx:1", true, true},
+		"HubHost":               {hub, "docker.io/nginx", true, true},
+		"HubAlias":              {hub, "index.docker.io/library/nginx", true, true},
+		"HubOtherAlias":         {hub, "registry-1.docker.io:443/nginx", true, true},
+		"HubListedShort":        {"nginx", "registry.hub.docker.com/library/nginx", true, true},
+		"HubListedAlias":        {"index.docker.io/nginx", "nginx", true, true},
+		"HubCase":               {hub, "Docker.IO/nginx", true, true},
+		"Address6":              {"[2001:db8::1]:5000/a/b", "[2001:DB8:0:0:0:0:0:1]:5000/a/b", true, true},
+		"Address6Mapped":        {"192.0.2.1/a/b", "[::ffff:c000:201]/a/b", true, true},
+		"Below":                 {host + "/**", host + "/x/y:1", true, true},
+		"BelowOrItself":         {host + "/**", host + ":1", true, false},
+		"OtherPort":             {host, "reg.test:5000/acme/app", false, false},
+		"AnyPort":               {"reg.test:*/acme/app", "reg.test:5000/acme/app", true, true},
+		"OtherPath":             {host, "reg.test/acme/app2", false, false},
+		"PathBelowARepository":  {host, "reg.test/acme/app/x", false, false},
+		"HostAsPath":            {host, "evil.test/reg.test/acme/app", false, false},
+		"HostSuffix":            {host, "xreg.test/acme/app", false, false},
+		"HostPrefix":            {host, "reg.test.evil.test/acme/app", false, false},
+		"HubNamespaceElsewhere": {hub, "evil.test/library/nginx", false, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			h, signed, _ := world(t)
+			signed.Include = []policy.ImagePattern{pattern(t, "**")}
+			rules := engine.Rules{Policies: []policy.Policy{signed}, Denials: []policy.Denial{denyList("stop", named(t, c.listed))}}
+			h.Swap(engine.NewSnapshotOf(rules))
+			d := h.ask(t.Context(), c.ref)
+			if denied := d.Policies[0].Origin.Name == "stop"; denied != c.denied || denied && d.Outcome != policy.Denied {
+				t.Errorf("deny list: want %t, got %t %s", c.denied, denied, d.Outcome)
+			}
+			rules.Denials, rules.Exceptions = nil, []policy.Exception{exception(h, "x", named(t, c.listed))}
+			h.Swap(engine.NewSnapshotOf(rules))
+			if d := h.ask(t.Context(), c.ref); len(d.Lifted) > 0 != c.excepted {
+				t.Errorf("exception: want %t, got %+v", c.excepted, d.Lifted)
+			}
+		})
+	}
+}
+
+// Spellings that a node and a registry could read differently name no image.
+func TestR11SpellingsThatAreNoName(t *testing.T) {
+	h, signed, _ := world(t)
+	signed.Include, signed.Require, signed.Pin = []policy.ImagePattern{pattern(t, "**")}, policy.Static{Allow: true}, policy.PinNone
+	h.Swap(engine.NewSnapshotOf(engine.Rules{Policies: []policy.Policy{signed}, Exceptions: []policy.Exception{exception(h, "x", named(t, "**"))}}))
+	for _, ref := range []string{
+		"reg.test./acme/app", "docker.io./nginx", "reg.test/acme%2Fapp", "reg%2etest/acme/app", "reg.test/acme//app", "reg.test/../app", "réG.test/acme/app",
+		"reg.test/acme/app@sha256:" + strings.Repeat("AB", 32), "reg.test/acme/app@sha384:" + strings.Repeat("ab", 48), "reg.test/acme/app@sha256:ab",
+		"[fe80::1%25eth0]/a/b", "[::1/a/b", "2130706433/a/b:1@", "0x7f.1/a/b", "127.1/a/b", "https://reg.test/acme/app", "user@reg.test/acme/app",
+		"reg.test:0443/acme/app", "reg.test:/acme/app", " reg.test/acme/app", "reg.test/acme/app\n", "sha256:" + strings.Repeat("ab", 32),
+	} {
+		if d := h.ask(t.Context(), ref); d.Outcome != policy.Denied || len(d.Lifted) > 0 {
+			t.Errorf("%q: want denied, got %s", ref, d.Outcome)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -59,6 +60,7 @@ type selected struct {
 // selectFor returns the policies that apply to an image of a request.
 func (s *Snapshot) selectFor(ref imageref.Reference, r Request) []selected {
 	var found []selected
+	room := shareOf(len(r.Images))
 	for _, i := range s.policies.candidates(ref, r) {
 		p := &s.rules.Policies[i]
 		if !r.names(p) {
@@ -70,8 +72,12 @@ func (s *Snapshot) selectFor(ref imageref.Reference, r Request) []selected {
 		if p.Match != nil {
 			applies, err = p.Match.Match(r.Request)
 		}
-		if (applies || err != nil) && p.Covers(ref) {
-			found = append(found, selected{Policy: p, doubt: err, require: r.beside(p, ref)})
+		if !applies && err == nil {
+			continue
+		}
+		covers, tooMuch := room.cover(&s.policies, i, p, ref)
+		if covers {
+			found = append(found, selected{Policy: p, doubt: errors.Join(err, tooMuch), require: r.beside(p, ref)})
 		}
 	}
 	return found

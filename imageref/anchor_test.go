@@ -8,19 +8,20 @@ import (
 )
 
 func TestPatternAnchor(t *testing.T) {
-	cases := map[string]struct{ pattern, host, segment string }{
-		"Literal":       {"ghcr.io/acme/app", "ghcr.io", "acme"},
+	cases := map[string]struct{ pattern, host, segments string }{
+		"Literal":       {"ghcr.io/acme/app", "ghcr.io", "acme/app"},
 		"Below":         {"ghcr.io/acme/**", "ghcr.io", "acme"},
+		"StarWithin":    {"ghcr.io/acme/team/app-*/**", "ghcr.io", "acme/team"},
 		"StarSegment":   {"ghcr.io/acme-*/app", "ghcr.io", ""},
 		"AnyPath":       {"ghcr.io/**", "ghcr.io", ""},
 		"Everything":    {"**", "", ""},
 		"StarHost":      {"*.gcr.io/acme/app", "", ""},
 		"AnyPort":       {"reg.test:*/acme/app", "", ""},
-		"Alias":         {"index.docker.io/acme/app", "docker.io", "acme"},
-		"Official":      {"nginx", "docker.io", "library"},
-		"WithTag":       {"ghcr.io/acme/app:v*", "ghcr.io", "acme"},
+		"Alias":         {"index.docker.io/acme/app", "docker.io", "acme/app"},
+		"Official":      {"nginx", "docker.io", "library/nginx"},
+		"WithTag":       {"ghcr.io/acme/app:v*", "ghcr.io", "acme/app"},
 		"OneSegment":    {"reg.test/app", "reg.test", "app"},
-		"DefaultPort":   {"GHCR.io:443/acme/app", "ghcr.io", "acme"},
+		"DefaultPort":   {"GHCR.io:443/acme/app", "ghcr.io", "acme/app"},
 		"NothingAtZero": {"", "", ""},
 	}
 	for name, c := range cases {
@@ -32,8 +33,8 @@ func TestPatternAnchor(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if host, segment := p.Anchor(); host != c.host || segment != c.segment {
-				t.Errorf("want %q %q, got %q %q", c.host, c.segment, host, segment)
+			if host, segments := p.Anchor(); host != c.host || segments != c.segments {
+				t.Errorf("want %q %q, got %q %q", c.host, c.segments, host, segments)
 			}
 		})
 	}
@@ -57,10 +58,10 @@ func FuzzPatternAnchor(f *testing.F) {
 		if err != nil || !p.Includes(r) && !p.Excludes(r) {
 			return
 		}
-		host, segment := p.Anchor()
-		first, _, _ := strings.Cut(r.Repository().Path(), "/")
-		if host != "" && host != r.Repository().Host() || segment != "" && segment != first {
-			t.Errorf("%q means %q, which does not have its anchor %q %q", pattern, reference, host, segment)
+		host, segments := p.Anchor()
+		begins := strings.HasPrefix(r.Repository().Path()+"/", segments+"/")
+		if host != "" && host != r.Repository().Host() || segments != "" && !begins {
+			t.Errorf("%q means %q, which does not have its anchor %q %q", pattern, reference, host, segments)
 		}
 	})
 }

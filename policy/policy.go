@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -227,6 +228,16 @@ type Namespace struct {
 	State  NamespaceState
 	Name   string
 	Labels map[string]string // nil if they are not known
+}
+
+// NotKnown is why a selection by namespace fails that finds NamespaceUnknown. Path
+// is the field that selects.
+func (n Namespace) NotKnown(path string) error {
+	got := "none"
+	if n.Name != "" {
+		got = fmt.Sprintf("%q, which was not read yet", n.Name)
+	}
+	return &evidence.Problem{Reason: evidence.SelectionFailed, Path: path, Expected: "a namespace that is known", Got: got}
 }
 
 // NamespaceState says how much is known.

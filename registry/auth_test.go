@@ -372,7 +372,11 @@ func TestBadTokenRealms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := realmAndRegistry(t, tc.tokens)
-			c := clientFor(t, func(o *registry.Options) { o.RequestTimeout = 300 * time.Millisecond }, f)
+			c := clientFor(t, func(o *registry.Options) {
+				if tc.want == evidence.RegistryTimeout { // the others answer, on a busy machine too
+					o.RequestTimeout = 300 * time.Millisecond
+				}
+			}, f)
 			_, err := pull(t, c, f.ref(t, "acme/app:1"))
 			wantReason(t, err, tc.want)
 		})

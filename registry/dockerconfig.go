@@ -57,6 +57,9 @@ func parseDockerConfig(data []byte) (dockerConfig, error) {
 	if err := decodeDockerConfig(data, members, &doc); err != nil {
 		return dockerConfig{}, errors.New("expected a docker configuration with auths by host")
 	}
+	if n := len(doc.Auths); n > maxConfigEntries {
+		return dockerConfig{}, fmt.Errorf("expected a docker configuration of at most %d registries, got %d", maxConfigEntries, n)
+	}
 	config := dockerConfig{credHelpers: map[string]string{}, credsStore: doc.CredsStore}
 	for server, auth := range doc.Auths {
 		entry, err := newConfigEntry(server, auth)
@@ -167,10 +170,14 @@ func cutPort(host string) (name, port string) {
 	return host, ""
 }
 
-// matching returns the credentials for a repository, the most specific first.
+// matching returns the credentials for a repository, the most specific first,
+// and no more than are tried.
 func matching(entries []configEntry, r imageref.Repository) []Credential {
 	var found []Credential
 	for _, e := range entries {
+		if len(found) == maxCredentials {
+			break
+		}
 		if e.matches(r) && !slices.Contains(found, e.credential) {
 			found = append(found, e.credential)
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 	"oras.land/oras-go/v2/registry/remote/credentials"
 
@@ -28,6 +29,7 @@ type DockerConfig struct {
 	clock   func() time.Time
 	answers *recent[helperKey, helperAnswer]
 	flights singleflight.Group
+	running *semaphore.Weighted // helpers
 }
 
 type helperKey struct{ helper, server string }
@@ -41,7 +43,7 @@ type helperAnswer struct {
 // or else in .docker of the home directory. An absent file holds no
 // credentials.
 func NewDockerConfig(file string, clock func() time.Time) *DockerConfig {
-	return &DockerConfig{file: file, clock: clock, answers: newRecent[helperKey, helperAnswer](maxHosts)}
+	return &DockerConfig{file: file, clock: clock, answers: newRecent[helperKey, helperAnswer](maxHosts), running: semaphore.NewWeighted(maxHelpers)}
 }
 
 func (k *DockerConfig) path() string {
@@ -121,7 +123,7 @@ func (k *DockerConfig) ask(ctx context.Context, helper, host string) (Credential
 		return held.credential, nil
 	}
 	done := k.flights.DoChan(helper+" "+server, func() (any, error) {
-		given, err := runHelper(context.WithoutCancel(ctx), helper, server)
+		given, err := k.run(context.WithoutCancel(ctx), helper, server)
 		if err == nil {
 			k.answers.put(key, helperAnswer{credential: given, until: k.clock().Add(helperLife)})
 		}
@@ -140,9 +142,13 @@ func (k *DockerConfig) ask(ctx context.Context, helper, host string) (Credential
 	}
 }
 
-func runHelper(ctx context.Context, helper, server string) (Credential, error) {
+func (k *DockerConfig) run(ctx context.Context, helper, server string) (Credential, error) {
 	ctx, cancel := context.WithTimeout(ctx, helperTimeout)
 	defer cancel()
+	if err := k.running.Acquire(ctx, 1); err != nil {
+		return Credential{}, helperProblem(helper, "one of the earlier helpers to end within "+helperTimeout.String(), "none")
+	}
+	defer k.running.Release(1)
 	given, err := credentials.NewNativeStore(helper).Get(ctx, server)
 	if err != nil {
 		// What the helper printed is left out: it may be a secret.

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -98,6 +99,14 @@ type hostTLS struct {
 	certificates []tls.Certificate // at most one
 }
 
+// samePair reports whether both show the same certificate.
+func (s *hostTLS) samePair(other *hostTLS) bool {
+	if other == nil || len(s.certificates) == 0 || len(other.certificates) == 0 {
+		return false
+	}
+	return slices.EqualFunc(s.certificates[0].Certificate, other.certificates[0].Certificate, bytes.Equal)
+}
+
 // mirror is where else a host's repositories are.
 type mirror struct {
 	host, prefix string
@@ -124,8 +133,19 @@ func (m mirror) path(path string) string {
 	return m.prefix + "/" + path
 }
 
-// tlsOf returns what a host's connections use, or nil.
-func (t *hostTable) tlsOf(u *url.URL) *hostTLS { return t.hosts[hostKey(u)].tls }
+// tlsFor returns what connections to target use on behalf of origin, or nil, and
+// whether the target's client certificate is shown: only where origin is the
+// target, or is shown the same one. Else any registry could have a token fetched
+// under our name by naming the realm of another, and would be sent it (TRUST R6).
+func (t *hostTable) tlsFor(origin, target *url.URL) (s *hostTLS, named bool) {
+	key := hostKey(target)
+	s = t.hosts[key].tls
+	if s == nil || origin == nil {
+		return s, false
+	}
+	home := hostKey(origin)
+	return s, home == key || s.samePair(t.hosts[home].tls)
+}
 
 // has reports whether connections of the table use s.
 func (t *hostTable) has(s *hostTLS) bool {

@@ -101,8 +101,34 @@ func TestReadHostsRefuses(t *testing.T) {
 			}
 		})
 	}
+	if _, err := registry.ReadHosts(folder, time.Now, nil); err == nil {
+		t.Error("want a folder refused")
+	}
 	if _, err := registry.ReadHosts(write(t, folder, "registries.yaml", ""), time.Now, nil); err != nil {
 		t.Errorf("want an empty file to say nothing, got %v", err)
+	}
+}
+
+// The largest of each is no error.
+func TestReadHostsAccepts(t *testing.T) {
+	var hosts []string
+	for i := range 512 {
+		hosts = append(hosts, fmt.Sprintf("{host: r%d.example}", i))
+	}
+	cases := map[string]string{
+		"MostHosts":           "registries: [" + strings.Join(hosts, ",") + "]",
+		"MostMirrors":         "registries: [{host: a.example, mirrors: [{host: b1.example}, {host: b2.example}, {host: b3.example}, {host: b4.example}]}]",
+		"Largest":             "#" + strings.Repeat("x", 1<<20-1),
+		"OtherPrefix":         "registries: [{host: a.example, mirrors: [{host: b.example}, {host: b.example, prefix: x}]}]",
+		"SamePrefixElsewhere": "registries: [{host: a.example, mirrors: [{host: b.example, prefix: x}, {host: c.example, prefix: x}]}]",
+		"MirrorOfEachOther":   "registries: [{host: a.example, mirrors: [{host: b.example}]}, {host: b.example, mirrors: [{host: a.example}]}]",
+	}
+	for name, content := range cases {
+		t.Run(name, func(t *testing.T) {
+			if _, err := registry.ReadHosts(write(t, t.TempDir(), "registries.yaml", content), time.Now, nil); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -63,9 +63,18 @@ const (
 	// maxDockerConfig bounds a docker configuration. A Kubernetes Secret holds
 	// at most 1 MiB.
 	maxDockerConfig = 1 << 20
+	// maxConfigEntries bounds its registries, and maxSecretBytes the pull secrets
+	// of one Pod together: they are read anew for each of its images, of which its
+	// author may write a thousand. A registry takes 100 bytes, with a cloud's key
+	// 4 KiB.
+	maxConfigEntries = 1024
+	maxSecretBytes   = 256 << 10
 	// helperTimeout bounds a credential helper. Cloud helpers make a network
 	// request or two.
 	helperTimeout = 10 * time.Second
+	// maxHelpers bounds the helpers that run at once: whoever names images chooses
+	// the hosts that a helper for all hosts is asked about.
+	maxHelpers = 8
 	// helperLife is how long a helper's answer is used again, so that checking
 	// many images does not start many processes.
 	helperLife = time.Minute

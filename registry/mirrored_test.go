@@ -235,3 +235,143 @@ func TestR6RegistrysCredentialStaysAwayFromTheMirror(t *testing.T) {
 		t.Errorf("want the mirror asked without a credential, got %q", given)
 	}
 }
+
+func TestR2MirrorsOtherBlobIsNotTaken(t *testing.T) {
+	m := newMirroring(t, false)
+	image := push(t, m.upstream, "acme/app:v1", "a")
+	answerAlways(m.mirror, http.StatusOK, `{}`)
+	c := configured(t, m.content, nil)
+	src := sourceFor(t, c, image.Reference.Repository())
+	manifest, err := src.Manifest(t.Context(), image.Pinned())
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer := manifest.Layers[0]
+	got, err := src.Blob(t.Context(), image.Reference.Repository(), layer, 1<<20)
+	if err != nil || !layer.Digest.Names(got) {
+		t.Errorf("want the registry's blob, got %q and %v", got, err)
+	}
+}
+
+// What neither has is what the registry says, not what the mirror did.
+func TestR41MirrorsFailureIsNotTheAnswer(t *testing.T) {
+	m := newMirroring(t, true)
+	push(t, m.upstream, "acme/app:v1", "a")
+	answerAlways(m.mirror, http.StatusServiceUnavailable, "")
+	c := configured(t, m.content, nil)
+	ref := refOf(t, m.upstream.Host()+"/acme/app:absent")
+	_, err := pull(t, c, ref)
+	if p := problem(t, err, evidence.ImageNotFound); p.Host != m.upstream.Host() {
+		t.Errorf("want the registry's host, got %q", p.Host)
+	}
+	src := sourceFor(t, c, ref.Repository())
+	found, err := src.Referrers(t.Context(), ref.Repository(), imageref.DigestOf(nil))
+	if err != nil || !found.Supported || len(found.Descriptors) != 0 {
+		t.Errorf("want the registry's empty list, got %+v and %v", found, err)
+	}
+	answerAlways(m.upstream, http.StatusServiceUnavailable, "")
+	push(t, m.mirror, "hub/acme/app:v1", "a")
+	_, err = pull(t, c, refOf(t, m.upstream.Host()+"/acme/app:v1"))
+	if p := problem(t, err, evidence.RegistryUnavailable); p.Host != m.upstream.Host() {
+		t.Errorf("want the registry's host, got %q", p.Host)
+	}
+}
+
+// Docker Hub reads a name of one segment as another: what it has under that is not
+// the registry's.
+func TestR21MirrorThatReadsTheNameOtherwiseIsNotAsked(t *testing.T) {
+	for name, tc := range map[string]struct {
+		image string
+		want  []string
+	}{
+		"OneSegment":  {"reg.example/nginx", []string{"reg.example/nginx"}},
+		"TwoSegments": {"reg.example/acme/nginx", []string{"reg.example/acme/nginx", "docker.io/acme/nginx"}},
+		"TooLong":     {"reg.example/" + strings.Repeat("a", 250), []string{"reg.example/" + strings.Repeat("a", 250)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			prefix := ""
+			if name == "TooLong" {
+				prefix = ", prefix: proxy"
+			}
+			var asked []string
+			c := configured(t, "registries: [{host: reg.example, mirrors: [{host: docker.io, tags: true"+prefix+"}]}]", func(o *registry.Options) {
+				o.Keychain = registry.KeychainFunc(func(_ context.Context, _ evidence.Puller, r imageref.Repository) ([]registry.Credential, error) {
+					asked = append(asked, r.String())
+					return nil, nil
+				})
+			})
+			sourceFor(t, c, refOf(t, tc.image).Repository())
+			if !slices.Equal(asked, tc.want) {
+				t.Errorf("want credentials for %q, got %q", tc.want, asked)
+			}
+		})
+	}
+}
+
+// A mirror is read with credentials of its own; one whose credentials cannot be had
+// is passed over, and the registry's are not.
+func TestR48CredentialsThatFail(t *testing.T) {
+	m := newMirroring(t, false)
+	image := push(t, m.upstream, "acme/app:v1", "a")
+	push(t, m.mirror, "hub/acme/app:v1", "a")
+	for name, failing := range map[string]string{"Mirror": m.mirror.Host(), "Registry": m.upstream.Host()} {
+		t.Run(name, func(t *testing.T) {
+			before := len(paths(m.mirror))
+			c := configured(t, m.content, func(o *registry.Options) {
+				o.Keychain = registry.KeychainFunc(func(_ context.Context, _ evidence.Puller, r imageref.Repository) ([]registry.Credential, error) {
+					if r.Host() == failing {
+						return nil, errBoom
+					}
+					return nil, nil
+				})
+			})
+			src, _, err := c.Source(t.Context(), evidence.Puller{}, image.Reference.Repository())
+			if name == "Registry" {
+				wantReason(t, err, evidence.CredentialsFailed)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := src.Manifest(t.Context(), image.Pinned()); err != nil || len(paths(m.mirror)) != before {
+				t.Errorf("want the mirror passed over, got %q and %v", paths(m.mirror), err)
+			}
+		})
+	}
+}
+
+// What is remembered of a repository with a mirror that says what tags mean is not
+// used where it does not.
+func TestR36IdentityTellsWhatMirrorsAreBelieved(t *testing.T) {
+	identities := map[string]string{}
+	for _, mirrors := range []string{"{host: m.example}", "{host: m.example, tags: true}", "{host: m.example, prefix: x}", "{host: n.example}", "{host: m.example}, {host: n.example}", "{host: n.example}, {host: m.example}"} {
+		c := configured(t, "registries: [{host: reg.example, mirrors: ["+mirrors+"]}]", nil)
+		_, identity, err := c.Source(t.Context(), evidence.Puller{}, imageref.MustParse("reg.example/acme/app").Repository())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, same := identities[identity]; same {
+			t.Errorf("want identities that differ for %s and %s", mirrors, other)
+		}
+		identities[identity] = mirrors
+	}
+}
+
+func TestMirrorsListCountsWhereItIsBelieved(t *testing.T) {
+	m := newMirroring(t, true)
+	push(t, m.upstream, "acme/app:v1", "a")
+	image := push(t, m.mirror, "hub/acme/app:v1", "a")
+	if _, err := m.mirror.PushReferrer(t.Context(), image, fixture.Referrer{ArtifactType: "application/x.test"}); err != nil {
+		t.Fatal(err)
+	}
+	c := configured(t, m.content, func(o *registry.Options) { o.Workstation = true })
+	repository := refOf(t, m.upstream.Host()+"/acme/app").Repository()
+	src := sourceFor(t, c, repository)
+	found, err := src.Referrers(t.Context(), repository, image.Digest)
+	if err != nil || len(found.Descriptors) != 1 || len(paths(m.upstream)) != 0 {
+		t.Errorf("want the mirror's list alone, got %d, %v and %q asked of the registry", len(found.Descriptors), err, paths(m.upstream))
+	}
+	if operators(t, src) {
+		t.Error("want a workstation's person to be the operator")
+	}
+}

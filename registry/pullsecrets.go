@@ -102,6 +102,7 @@ func (k PullSecrets) read(ctx context.Context, what string, names []evidence.Sec
 		return nil, secretProblem(what+"s", fmt.Sprintf("at most %d names", maxPullSecrets), fmt.Sprintf("%d", len(names)))
 	}
 	var entries []configEntry
+	room := maxSecretBytes
 	for _, name := range names {
 		where := fmt.Sprintf("%s %s/%s", what, clip(name.Namespace), clip(name.Name))
 		data, err := k.Secrets.PullSecret(ctx, name.Namespace, name.Name)
@@ -111,11 +112,16 @@ func (k PullSecrets) read(ctx context.Context, what string, names []evidence.Sec
 		if data == nil {
 			continue
 		}
+		if room -= len(data); room < 0 {
+			return nil, secretProblem(where, fmt.Sprintf("at most %d bytes of pull secrets together", maxSecretBytes), "more")
+		}
 		config, err := parseDockerConfig(data)
 		if err != nil {
 			return nil, &evidence.Problem{Reason: evidence.CredentialsFailed, Path: where, Err: err}
 		}
-		entries = append(entries, config.entries...)
+		if entries = append(entries, config.entries...); len(entries) > maxConfigEntries {
+			return nil, secretProblem(where, fmt.Sprintf("at most %d registries in pull secrets together", maxConfigEntries), "more")
+		}
 	}
 	slices.SortStableFunc(entries, compareEntries)
 	return matching(entries, r), nil

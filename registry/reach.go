@@ -2,8 +2,10 @@ package registry
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/bonafide-dev/bonafide/imageref"
 )
@@ -13,6 +15,9 @@ type reach struct {
 	rule       addressRule
 	plain      bool // plain HTTP may be spoken
 	unverified bool // the TLS certificate need not verify
+	// origin is the registry on whose behalf it is gone to; nil shows no client
+	// certificate.
+	origin *url.URL
 }
 
 // hostSet is the operator's list of hosts, in canonical form.
@@ -39,6 +44,9 @@ func (s hostSet) has(u *url.URL) bool {
 // default port of either scheme is dropped.
 func hostKey(u *url.URL) string {
 	name := strings.TrimRight(strings.ToLower(u.Hostname()), ".")
+	if a, err := netip.ParseAddr(name); err == nil {
+		name = a.Unmap().String() // an address has many spellings
+	}
 	if strings.Contains(name, ":") {
 		name = "[" + name + "]"
 	}
@@ -81,6 +89,10 @@ func portOf(u *url.URL) string {
 	return "443"
 }
 
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
+}
+
 // isAllowed and isInsecure report what the operator says about a host, by an
 // option or by the file.
 func (c *Client) isAllowed(u *url.URL) bool {
@@ -94,6 +106,12 @@ func (c *Client) isInsecure(u *url.URL) bool {
 // reachOf decides how to go to target on behalf of the registry at origin:
 // origin itself, a redirect's target, or a token realm.
 func (c *Client) reachOf(kind Kind, origin, target *url.URL) reach {
+	r := c.reachTo(kind, origin, target)
+	r.origin = origin
+	return r
+}
+
+func (c *Client) reachTo(kind Kind, origin, target *url.URL) reach {
 	home := hostKey(origin) == hostKey(target)
 	loopback := c.options.Workstation && isLoopbackName(target.Hostname())
 	switch {
@@ -121,6 +139,10 @@ func (c *Client) checkURL(u *url.URL, r reach) error {
 		return &refusal{expected: "a URL without credentials", got: "one with, at " + clip(u.Host)}
 	case u.Hostname() == "":
 		return &refusal{expected: "a host", got: "none"}
+	case !isASCII(u.Hostname()):
+		// net/http would go where these characters are mapped to, such as full-width
+		// digits to an address that nobody has checked.
+		return &refusal{expected: "a host in ASCII", got: clip(u.Hostname())}
 	}
 	return checkName(u.Hostname(), r.rule, c.options.ServiceNetworks)
 }

@@ -20,6 +20,7 @@ type transportKey struct {
 	unverified bool
 	proxied    bool
 	tls        *hostTLS // nil: as for all
+	named      bool     // its client certificate is shown
 }
 
 type transports struct {
@@ -35,7 +36,8 @@ func newTransports(o *Options) *transports {
 // roundTrip sends one request, directly or through the operator's proxy. It
 // follows no redirect.
 func (t *transports) roundTrip(req *http.Request, r reach) (*http.Response, error) {
-	key := transportKey{rule: r.rule, unverified: r.unverified, tls: t.options.Hosts.current().tlsOf(req.URL)}
+	key := transportKey{rule: r.rule, unverified: r.unverified}
+	key.tls, key.named = t.options.Hosts.current().tlsFor(r.origin, req.URL)
 	proxy, err := t.proxyFor(req.URL)
 	if err != nil {
 		return nil, err
@@ -98,7 +100,9 @@ func (t *transports) build(key transportKey) *http.Transport {
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs, InsecureSkipVerify: key.unverified} //nolint:gosec // only for hosts that the operator names insecure
 	if key.tls != nil {
-		config.Certificates = key.tls.certificates
+		if key.named {
+			config.Certificates = key.tls.certificates
+		}
 		if key.tls.roots != nil {
 			config.RootCAs = key.tls.roots
 		}

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -16,12 +15,21 @@ import (
 // key names an object of a namespace.
 type key struct{ namespace, name string }
 
-// cache remembers what was read for a short time, errors never. What is asked
-// for by many at once is read once. It is bounded by entries and by bytes, and
+// answer is what the API server holds. It is found, absent, or refused: an object
+// that is no good to us.
+type answer[V any] struct {
+	value   V
+	found   bool
+	refused error
+}
+
+// cache remembers answers for a short time, errors never. A refusal is an answer,
+// or else each image of a workload that names the object would have it read again.
+// What is asked for by many at once is read once. It is bounded by entries and by bytes, and
 // forgets what was used least recently.
 type cache[V any] struct {
 	now     func() time.Time
-	reads   *semaphore.Weighted
+	reads   *reads
 	size    func(V) int
 	flights singleflight.Group
 
@@ -32,65 +40,68 @@ type cache[V any] struct {
 }
 
 type held[V any] struct {
-	key   key
-	value V
-	size  int
-	until time.Time
+	key    key
+	answer answer[V]
+	size   int
+	until  time.Time
 }
 
-func newCache[V any](now func() time.Time, reads *semaphore.Weighted, size func(V) int) *cache[V] {
+func newCache[V any](now func() time.Time, reads *reads, size func(V) int) *cache[V] {
 	return &cache[V]{now: now, reads: reads, size: size, order: list.New(), items: make(map[key]*list.Element)}
 }
 
 // get returns what read gives, or gave a short time ago. The flight has its own
 // time: a caller that goes away does not end it (TRUST R38).
-func (c *cache[V]) get(ctx context.Context, k key, read func(context.Context) (v V, found bool, err error)) (V, error) {
-	var none V
-	if v, found := c.lookup(k); found {
-		return v, nil
+func (c *cache[V]) get(ctx context.Context, k key, read func(context.Context) (answer[V], error)) (V, error) {
+	if a, found := c.lookup(k); found {
+		return a.value, a.refused
 	}
 	done := c.flights.DoChan(k.namespace+"/"+k.name, func() (any, error) {
 		flight, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()
-		if err := c.reads.Acquire(flight, 1); err != nil {
-			return none, unreadable("object", k.namespace, k.name, err)
+		leave, err := c.reads.enter(flight, k.namespace)
+		if err != nil {
+			return answer[V]{}, unreadable("object", k.namespace, k.name, err)
 		}
-		defer c.reads.Release(1)
-		v, found, err := read(flight)
+		defer leave()
+		a, err := read(flight)
 		if err == nil {
-			c.store(k, v, found)
+			c.store(k, a)
 		}
-		return v, err
+		return a, err
 	})
 	select {
 	case <-ctx.Done():
+		var none V
 		return none, gone(ctx)
 	case result := <-done:
-		v, _ := result.Val.(V) // the zero value comes with an error
-		return v, result.Err
+		a, _ := result.Val.(answer[V]) // the zero one comes with an error
+		if result.Err != nil {
+			return a.value, result.Err
+		}
+		return a.value, a.refused
 	}
 }
 
-func (c *cache[V]) lookup(k key) (V, bool) {
+func (c *cache[V]) lookup(k key) (answer[V], bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var none V
 	element, found := c.items[k]
 	if !found {
-		return none, false
+		return answer[V]{}, false
 	}
 	h := heldIn[V](element)
 	if !c.now().Before(h.until) {
 		c.drop(element)
-		return none, false
+		return answer[V]{}, false
 	}
 	c.order.MoveToFront(element)
-	return h.value, true
+	return h.answer, true
 }
 
-func (c *cache[V]) store(k key, v V, found bool) {
+func (c *cache[V]) store(k key, a answer[V]) {
 	life := absentLife
-	if found {
+	if a.found {
 		life = foundLife
 	}
 	c.mu.Lock()
@@ -98,7 +109,7 @@ func (c *cache[V]) store(k key, v V, found bool) {
 	if element, there := c.items[k]; there {
 		c.drop(element)
 	}
-	h := &held[V]{key: k, value: v, size: c.size(v), until: c.now().Add(life)}
+	h := &held[V]{key: k, answer: a, size: c.size(a.value), until: c.now().Add(life)}
 	c.items[k] = c.order.PushFront(h)
 	c.bytes += h.size
 	for c.order.Len() > maxHeld || c.bytes > maxHeldBytes {

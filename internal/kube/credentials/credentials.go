@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,18 +25,21 @@ const (
 	// foundLife is how long what was read is used again: a Secret that changed
 	// counts within a minute, as a list of evidence does (TRUST R35).
 	foundLife = time.Minute
-	// absentLife is shorter, since a Secret is often made just after the
+	// absentLife is shorter, since a Secret is often made or mended just after the
 	// workload that names it.
 	absentLife = 10 * time.Second
-	// maxSecret bounds a pull secret; the API server holds no larger one.
-	maxSecret = 1 << 20
+	// maxSecret bounds a pull secret. All of a Pod's together may not be larger
+	// where they are matched with its images.
+	maxSecret = 256 << 10
 	// maxHeld and maxHeldBytes bound what is remembered: whoever makes workloads
 	// chooses the names.
 	maxHeld      = 4096
 	maxHeldBytes = 16 << 20
 	// maxReads bounds what is asked of the API server at once, so that a burst
-	// of workloads with many secrets leaves it to others.
-	maxReads = 16
+	// of workloads with many secrets leaves it to others; maxReadsOfOne bounds it
+	// for one namespace.
+	maxReads      = 16
+	maxReadsOfOne = 4
 	// readTimeout bounds one read. It fits into a webhook's deadline with time
 	// left to ask a registry.
 	readTimeout = 3 * time.Second
@@ -57,7 +59,7 @@ type Credentials struct {
 // New returns Credentials by the client's identity, which needs to get Secrets
 // and service accounts. now is the clock of what is remembered.
 func New(client kubernetes.Interface, now func() time.Time) *Credentials {
-	reads := semaphore.NewWeighted(maxReads)
+	reads := newReads()
 	return &Credentials{
 		client:   client,
 		secrets:  newCache(now, reads, func(b []byte) int { return len(b) }),
@@ -75,16 +77,16 @@ const maxNameLength = 253
 // *evidence.Problem with reason CredentialsFailed, as it is if the API server
 // could not tell.
 func (c *Credentials) PullSecret(ctx context.Context, namespace, name string) ([]byte, error) {
-	return c.secrets.get(ctx, key{namespace, name}, func(ctx context.Context) ([]byte, bool, error) {
+	return c.secrets.get(ctx, key{namespace, name}, func(ctx context.Context) (answer[[]byte], error) {
 		secret, err := c.client.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
-			return nil, false, nil
+			return answer[[]byte]{}, nil
 		}
 		if err != nil {
-			return nil, false, unreadable("Secret", namespace, name, err)
+			return answer[[]byte]{}, unreadable("Secret", namespace, name, err)
 		}
 		config, err := configOf(secret)
-		return config, err == nil, err
+		return answer[[]byte]{value: config, found: err == nil, refused: err}, nil
 	})
 }
 
@@ -111,16 +113,16 @@ func configOf(s *corev1.Secret) ([]byte, error) {
 // there is no such account. It is the ServiceAccount of PullSecrets in package
 // registry. The error is a *evidence.Problem with reason CredentialsFailed.
 func (c *Credentials) ServiceAccount(ctx context.Context, namespace, name string) ([]string, error) {
-	return c.accounts.get(ctx, key{namespace, name}, func(ctx context.Context) ([]string, bool, error) {
+	return c.accounts.get(ctx, key{namespace, name}, func(ctx context.Context) (answer[[]string], error) {
 		account, err := c.client.CoreV1().ServiceAccounts(namespace).Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
-			return nil, false, nil
+			return answer[[]string]{}, nil
 		}
 		if err != nil {
-			return nil, false, unreadable("ServiceAccount", namespace, name, err)
+			return answer[[]string]{}, unreadable("ServiceAccount", namespace, name, err)
 		}
 		if n := len(account.ImagePullSecrets); n > maxNames {
-			return nil, false, problem("ServiceAccount", namespace, name, fmt.Sprintf("at most %d pull secrets", maxNames), fmt.Sprintf("%d", n))
+			return answer[[]string]{refused: problem("ServiceAccount", namespace, name, fmt.Sprintf("at most %d pull secrets", maxNames), fmt.Sprintf("%d", n))}, nil
 		}
 		names := make([]string, 0, len(account.ImagePullSecrets))
 		for _, secret := range account.ImagePullSecrets {
@@ -128,7 +130,7 @@ func (c *Credentials) ServiceAccount(ctx context.Context, namespace, name string
 				names = append(names, secret.Name)
 			}
 		}
-		return names, true, nil
+		return answer[[]string]{value: names, found: true}, nil
 	})
 }
 
