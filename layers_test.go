@@ -64,7 +64,7 @@ func layers() map[string]layer {
 			"dialect", "dialect/native", "evidence", "imageref", "internal/spelling", "internal/trust", "notation", "policy", "sigstore",
 		}, tests: []string{"examples"}},
 		"internal/server": {level: doors, imports: []string{"attest/jmes", "engine", "evidence", "imageref", "policy", "workload"}, tests: []string{
-			"dialect", "dialect/nirmata", "internal/policyset", "registry",
+			"dialect", "dialect/native", "dialect/nirmata", "internal/policyset", "registry",
 		}},
 		"internal/demo": {level: doors, imports: []string{
 			"dialect", "dialect/kyverno", "dialect/native", "dialect/nirmata", "engine", "examples", "internal/fixture",
@@ -84,6 +84,7 @@ func layers() map[string]layer {
 		"cmd/bonafide":               {level: command, imports: []string{anything}},
 
 		"dialect/internal/dialecttest": {level: testSupport, imports: []string{"dialect"}},
+		"internal/kube/kubetest":       {level: testSupport, imports: []string{"internal/kube"}},
 
 		"internal/fixture": {level: testSupport, imports: []string{"imageref"}},
 		"internal/rig":     {level: testSupport, imports: []string{"examples", "internal/fixture"}},

@@ -47,6 +47,19 @@ func mocked(give func(ctx context.Context, host string) (registry.Credential, er
 	return &mock{hosts: []string{"one.mock.example", "two.mock.example"}, give: give}
 }
 
+func answer(context.Context, string) (registry.Credential, error) {
+	return registry.Credential{Username: "u", Password: "p"}, nil
+}
+
+// hanging answers nobody, whatever their context, until release is called.
+func hanging() (m *mock, release func()) {
+	released := make(chan struct{})
+	return mocked(func(ctx context.Context, host string) (registry.Credential, error) {
+		<-released
+		return answer(ctx, host)
+	}), func() { close(released) }
+}
+
 func keychain(m *mock, now func() time.Time) *cloudkeys.Keychain {
 	return cloudkeys.NewKeychain(now, cloudkeys.Named{Name: "mock", Provider: m})
 }
@@ -72,9 +85,7 @@ func wantProblem(t *testing.T, err error) {
 }
 
 func TestR6OnlyOwnHostsAreAskedFor(t *testing.T) {
-	m := mocked(func(context.Context, string) (registry.Credential, error) {
-		return registry.Credential{Username: "u", Password: "p"}, nil
-	})
+	m := mocked(answer)
 	k := keychain(m, time.Now)
 	found, err := k.Credentials(t.Context(), evidence.Puller{}, repository(t, "one.mock.example"))
 	want := []registry.Credential{{Username: "u", Password: "p", Operator: true, OwnHostOnly: true}}
@@ -93,9 +104,7 @@ func TestR6OnlyOwnHostsAreAskedFor(t *testing.T) {
 
 func TestCredentialIsUsedAgainForMinutes(t *testing.T) {
 	var seconds atomic.Int64
-	m := mocked(func(context.Context, string) (registry.Credential, error) {
-		return registry.Credential{Username: "u", Password: "p"}, nil
-	})
+	m := mocked(answer)
 	k := keychain(m, func() time.Time { return time.Unix(seconds.Load(), 0) })
 	for _, step := range []struct {
 		at   int64
@@ -143,11 +152,7 @@ func TestR48ProviderThatFails(t *testing.T) {
 // TestR10MetadataServiceThatHangs has a library that does not end in time.
 func TestR10MetadataServiceThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
-		m := mocked(func(context.Context, string) (registry.Credential, error) {
-			<-release
-			return registry.Credential{Username: "u", Password: "p"}, nil
-		})
+		m, release := hanging()
 		k := keychain(m, time.Now)
 		began := time.Now()
 		_, err := k.Credentials(t.Context(), evidence.Puller{}, repository(t, "one.mock.example"))
@@ -160,7 +165,7 @@ func TestR10MetadataServiceThatHangs(t *testing.T) {
 		if took := time.Since(began); took != 4*time.Second {
 			t.Errorf("want the next look-up not to wait, got %s", took-4*time.Second)
 		}
-		close(release)
+		release()
 		synctest.Wait()
 		<-time.After(15 * time.Second) // of the bubble
 		if _, err := k.Credentials(t.Context(), evidence.Puller{}, repository(t, "one.mock.example")); err != nil {
@@ -171,11 +176,7 @@ func TestR10MetadataServiceThatHangs(t *testing.T) {
 
 func TestR1QuestionsAtOnceAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
-		m := mocked(func(context.Context, string) (registry.Credential, error) {
-			<-release
-			return registry.Credential{Username: "u", Password: "p"}, nil
-		})
+		m, release := hanging()
 		m.hosts = nil
 		for _, c := range "abcdefghijklmnop" {
 			m.hosts = append(m.hosts, string(c)+".mock.example")
@@ -189,18 +190,14 @@ func TestR1QuestionsAtOnceAreBounded(t *testing.T) {
 		if got := m.count(); got != 8 {
 			t.Errorf("want 8 questions at once, got %d", got)
 		}
-		close(release)
+		release()
 		wait.Wait()
 	})
 }
 
 func TestR38CallerThatGoesAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
-		m := mocked(func(context.Context, string) (registry.Credential, error) {
-			<-release
-			return registry.Credential{Username: "u", Password: "p"}, nil
-		})
+		m, release := hanging()
 		k := keychain(m, time.Now)
 		first, leave := context.WithCancel(t.Context())
 		var wait sync.WaitGroup
@@ -216,7 +213,7 @@ func TestR38CallerThatGoesAway(t *testing.T) {
 		synctest.Wait()
 		leave()
 		synctest.Wait()
-		close(release)
+		release()
 		wait.Wait()
 		if got := m.count(); got != 1 {
 			t.Errorf("want one question for both, got %d", got)

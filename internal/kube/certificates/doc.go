@@ -28,9 +28,15 @@
 //	bonafide.dev/rotate: now    a new authority alone at once, such as after its key
 //	                            leaked: callers refuse us until they have its bundle
 //
+// Another value is refused by an Event and a line in the log, and stays.
+//
+// Clocks of replicas and of the API server may differ by a day: nobody refuses a
+// certificate for that, and a rotation takes its time by each replica's clock. A
+// replica whose clock is behind says so.
+//
 // A Secret that is deleted, or that no longer parses, is written again from
-// memory; without one in memory, or with an expired one, anew. No key is ever
-// logged (TRUST R47).
+// memory; without one in memory, or with an expired one, anew: ever more slowly
+// if that happens again and again. No key is ever logged (TRUST R47).
 //
 // It needs these rights in the system namespace:
 //

@@ -1,16 +1,12 @@
 package certificates_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +15,7 @@ import (
 
 	"github.com/bonafide-dev/bonafide/internal/kube"
 	"github.com/bonafide-dev/bonafide/internal/kube/certificates"
+	"github.com/bonafide-dev/bonafide/internal/kube/kubetest"
 	"github.com/bonafide-dev/bonafide/internal/rig"
 )
 
@@ -28,70 +25,24 @@ func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 const host = "bonafide.bonafide-system.svc"
 
-// A clock is moved by the test alone.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-// A journal is what is said: logs and Events.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) Event(_ context.Context, about corev1.ObjectReference, kind, reason, message string) {
-	fmt.Fprintf(j, "event %s/%s %s %s: %s\n", about.Namespace, about.Name, kind, reason, message)
-}
-
-func (j *journal) bytes() []byte {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return bytes.Clone(j.text.Bytes())
-}
-
 // A scene is a system namespace and a clock that replicas share.
 type scene struct {
 	client    *kube.Client
 	namespace string
-	clock     *clock
-	journal   *journal
+	clock     kubetest.Clock
+	journal   kubetest.Journal
 }
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	cluster := shared.Cluster(t)
-	client, err := kube.New(cluster.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &scene{client: client, namespace: cluster.Namespace(t, nil), clock: newClock(), journal: &journal{}}
+	return &scene{client: kubetest.Client(t, cluster.Config), namespace: cluster.Namespace(t, nil)}
 }
 
 func (s *scene) options() certificates.Options {
 	return certificates.Options{
 		Client: s.client, Namespace: s.namespace, Hosts: []string{host, "127.0.0.1"}, Now: s.clock.Now,
-		Log: slog.New(slog.NewTextHandler(s.journal, nil)), Events: s.journal,
+		Log: s.journal.Log(), Events: &s.journal,
 	}
 }
 
@@ -105,16 +56,8 @@ func (s *scene) keeper(t *testing.T, o certificates.Options) (*certificates.Keep
 	if err := k.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ticks, done := make(chan time.Time), make(chan struct{})
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		defer close(done)
-		k.Run(ctx, ticks)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-done
-	})
+	ticks := make(chan time.Time)
+	kubetest.Run(t, func(ctx context.Context) { k.Run(ctx, ticks) })
 	return k, ticks
 }
 
@@ -168,13 +111,22 @@ func handshake(k *certificates.Keeper, bundle []byte, now func() time.Time) erro
 	if !roots.AppendCertsFromPEM(bundle) {
 		return errors.New("expected a bundle with certificates")
 	}
+	served, err := k.Get(nil)
+	if err != nil {
+		return err
+	}
+	// First without a connection: at a pipe, a client that refuses hangs, since
+	// nobody reads why.
+	if _, err := served.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: host, CurrentTime: now()}); err != nil {
+		return err
+	}
 	near, far := net.Pipe()
 	defer func() { _ = near.Close() }()
-	served := make(chan error, 1)
+	answered := make(chan error, 1)
 	go func() {
 		defer func() { _ = far.Close() }()
-		served <- tls.Server(far, &tls.Config{GetCertificate: k.Get, Time: now}).Handshake()
+		answered <- tls.Server(far, &tls.Config{GetCertificate: k.Get, Time: now}).Handshake()
 	}()
 	client := tls.Client(near, &tls.Config{RootCAs: roots, ServerName: host, Time: now})
-	return errors.Join(client.Handshake(), <-served)
+	return errors.Join(client.Handshake(), <-answered)
 }

@@ -13,10 +13,6 @@ import (
 	"time"
 )
 
-// clockSkew is how far behind a caller's clock, or another replica's, may be. A
-// certificate is valid from that long before it is made.
-const clockSkew = time.Hour
-
 // A pair is a certificate and its key, which is nil where it is gone.
 type pair struct {
 	certificate *x509.Certificate

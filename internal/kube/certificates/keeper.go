@@ -11,10 +11,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	coreinformers "k8s.io/client-go/informers/core/v1"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/bonafide-dev/bonafide/internal/kube"
 )
@@ -35,6 +31,9 @@ const (
 	// maxHosts bounds the names of a certificate: a service has four, and a
 	// roll-out may hold the old and the new.
 	maxHosts = 32
+	// restAfterChange is between two looks that changes caused: ten a second are
+	// enough to follow, and little for an API server.
+	restAfterChange = 100 * time.Millisecond
 )
 
 // ErrNone says that there is no certificate yet.
@@ -77,9 +76,12 @@ type Keeper struct {
 	current atomic.Pointer[content]
 	changed chan struct{}
 
-	mu       sync.Mutex // one look at the Secret at a time
-	repaired time.Time
-	reported string // the last error of Run, so that one is not logged at every tick
+	faults *kube.Faults
+
+	mu      sync.Mutex // one look at the Secret at a time
+	seen    sighting
+	repairs repairs
+	refused string // what was said of the order that is none
 }
 
 // New returns a keeper that has no certificate yet. It contacts nothing.
@@ -106,7 +108,9 @@ func New(o Options) (*Keeper, error) {
 	if l.leaf <= 0 || l.leaf > l.ca || l.overlap <= 0 || l.overlap > l.leaf/6 {
 		return nil, fmt.Errorf("certificates: expected an overlap of at most a sixth of the leaf's life, and that within the authority's, got %s, %s and %s", l.overlap, l.leaf, l.ca)
 	}
-	return &Keeper{options: o, lives: l, changed: make(chan struct{}, 1)}, nil
+	k := &Keeper{options: o, lives: l, changed: make(chan struct{}, 1)}
+	k.faults = &kube.Faults{Log: o.Log.With("secret", k.name()), Duty: "keep the certificate's Secret"}
+	return k, nil
 }
 
 // Get returns the current certificate, or [ErrNone] before Start returned. It is
@@ -154,7 +158,7 @@ func (k *Keeper) Start(ctx context.Context) error {
 		if err == nil || (k.current.Load() != nil && ctx.Err() == nil) {
 			return nil
 		}
-		k.report(ctx, err)
+		k.faults.Note(ctx, err)
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -167,78 +171,14 @@ func (k *Keeper) Start(ctx context.Context) error {
 }
 
 // Run follows the Secret until ctx ends: at every change, by a watch, and at
-// every tick, which is when certificates are renewed and what a lost watch
+// every tick, which is when certificates are renewed and what a silent watch
 // missed is seen. Once a minute suffices. Faults are logged, and the certificate
 // in memory stays.
 func (k *Keeper) Run(ctx context.Context, ticks <-chan time.Time) {
-	poke := make(chan struct{}, 1)
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		k.watch(ctx, poke)
-	}()
-	defer func() { <-stopped }()
-	for {
-		if err := k.sync(ctx); ctx.Err() == nil {
-			k.report(ctx, err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticks:
-		case <-poke:
-		}
-	}
-}
-
-// watch pokes at every change of the Secret. The informer lists again when a
-// watch is dropped.
-func (k *Keeper) watch(ctx context.Context, poke chan<- struct{}) {
-	informer := coreinformers.NewFilteredSecretInformer(k.options.Client.Typed, k.options.Namespace, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
-		o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, k.options.Secret).String()
-	})
-	notify := func() {
-		select {
-		case poke <- struct{}{}:
-		default:
-		}
-	}
-	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { notify() },
-		UpdateFunc: func(any, any) { notify() },
-		DeleteFunc: func(any) { notify() },
-	}); err != nil {
-		k.report(ctx, err)
-		return
-	}
-	synced := make(chan struct{})
-	go func() { // what happened before the watch began gives no notice
-		defer close(synced)
-		if cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
-			notify()
-		}
-	}()
-	informer.RunWithContext(ctx)
-	<-synced
-}
-
-// report logs an error that is not the last one again, and when it is over.
-func (k *Keeper) report(ctx context.Context, err error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if text == k.reported {
-		return
-	}
-	k.reported = text
-	if err == nil {
-		k.options.Log.InfoContext(ctx, "the certificate's Secret is in order again", "secret", k.name())
-		return
-	}
-	k.options.Log.ErrorContext(ctx, "cannot keep the certificate's Secret", "secret", k.name(), "error", text)
+	kube.Duty{
+		Client: k.options.Client, Look: k.sync, Faults: k.faults, Ticks: ticks, Rest: restAfterChange,
+		Objects: []kube.Object{{Resource: corev1.SchemeGroupVersion.WithResource("secrets"), Namespace: k.options.Namespace, Name: k.options.Secret}},
+	}.Follow(ctx)
 }
 
 func (k *Keeper) name() string { return k.options.Namespace + "/" + k.options.Secret }

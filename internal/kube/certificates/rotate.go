@@ -15,14 +15,18 @@ const (
 	orderNow  order = "now"
 )
 
-// orderOf reads the annotation's value. What it does not know is read as the
-// safe way to renew everything.
-func orderOf(value string) order {
+// orderOf reads the annotation, if there is one. False is for a value that is no
+// order.
+func orderOf(annotations map[string]string) (order, bool) {
+	value, given := annotations[RotateAnnotation]
+	if !given {
+		return orderNone, true
+	}
 	switch o := order(value); o {
-	case orderNone, orderLeaf, orderNow:
-		return o
+	case orderLeaf, orderCA, orderNow:
+		return o, true
 	default:
-		return orderCA
+		return orderNone, false
 	}
 }
 
@@ -43,8 +47,8 @@ type lives struct{ ca, leaf, overlap time.Duration }
 
 // next is the step that is due, or nil. Every replica comes to the same one at
 // the same time; which of them takes it is settled by the Secret's version.
-func (c *content) next(now time.Time, l lives, hosts []string, asked order) (*step, error) {
-	newest := c.authorities[0]
+func (c *content) next(at moment, l lives, hosts []string, asked order) (*step, error) {
+	now, newest := at.now, c.authorities[0]
 	rotating := len(c.authorities) > 1
 	switched := c.leaf.isFrom(newest)
 	switch {
@@ -52,25 +56,27 @@ func (c *content) next(now time.Time, l lives, hosts []string, asked order) (*st
 		return fresh(now, l, hosts, nil, step{why: "a new authority was asked for at once", done: true})
 	case !now.Before(newest.certificate.NotAfter):
 		return fresh(now, l, hosts, nil, step{why: "the authority had expired", repair: true})
-	case !newest.validAt(now):
+	case !newest.validAt(now) && (switched || !c.leaf.validAt(now)): // while it issues nothing, nobody minds
 		return fresh(now, l, hosts, &newest, step{why: "the authority is not valid yet by this replica's clock", repair: true})
+	case !now.Before(c.leaf.certificate.NotAfter):
+		return c.renew(at, l, hosts, step{why: "the certificate had expired", repair: true})
 	case !c.leaf.validAt(now):
-		return c.renew(now, l, hosts, step{why: "the certificate had expired or is not valid yet by this replica's clock", repair: true})
-	case rotating && !switched && !now.Before(newest.issued().Add(l.overlap)):
-		return c.renew(now, l, hosts, step{why: "the new authority has been published for an overlap, and issues from now on"})
-	case rotating && switched && !now.Before(c.leaf.issued().Add(l.overlap)):
+		return c.renew(at, l, hosts, step{why: "the certificate is not valid yet by this replica's clock", repair: true})
+	case rotating && !switched && at.overlapped(newest.issued(), l):
+		return c.renew(at, l, hosts, step{why: "the new authority has been published for an overlap, and issues from now on"})
+	case rotating && switched && at.overlapped(c.leaf.issued(), l):
 		return &step{to: &content{authorities: c.authorities[:1], leaf: c.leaf}, why: "the old authority issued nothing that is served"}, nil
 	case !rotating && asked == orderCA:
 		return c.announce(now, l, step{why: "a new authority was asked for", done: true})
 	case !rotating && !now.Before(newest.due()):
 		return c.announce(now, l, step{why: "the authority has reached two thirds of its life"})
 	case asked == orderLeaf:
-		return c.renew(now, l, hosts, step{why: "a new certificate was asked for", done: true})
+		return c.renew(at, l, hosts, step{why: "a new certificate was asked for", done: true})
 	case !now.Before(c.leaf.due()):
-		return c.renew(now, l, hosts, step{why: "the certificate has reached two thirds of its life"})
+		return c.renew(at, l, hosts, step{why: "the certificate has reached two thirds of its life"})
 	case !c.leaf.covers(hosts):
 		// Another replica, of another version, may need the hosts that it has.
-		return c.renew(now, l, union(hosts, c.leaf.hosts()), step{why: "the certificate did not name all hosts"})
+		return c.renew(at, l, union(hosts, c.leaf.hosts()), step{why: "the certificate did not name all hosts"})
 	}
 	return nil, nil
 }
@@ -105,19 +111,19 @@ func (c *content) announce(now time.Time, l lives, s step) (*step, error) {
 // renew issues a leaf: by the old authority while the new one may not have
 // reached every caller, by the new one otherwise, whose predecessor's key then
 // goes.
-func (c *content) renew(now time.Time, l lives, hosts []string, s step) (*step, error) {
+func (c *content) renew(at moment, l lives, hosts []string, s step) (*step, error) {
 	authorities := slices.Clone(c.authorities)
 	issuer := authorities[0]
 	if last := len(authorities) - 1; last > 0 {
 		old := authorities[last]
-		early := now.Before(issuer.issued().Add(l.overlap)) && !c.leaf.isFrom(issuer)
-		if early && old.key != nil && old.validAt(now) {
+		early := !at.overlapped(issuer.issued(), l) && !c.leaf.isFrom(issuer)
+		if early && old.key != nil && old.validAt(at.now) {
 			issuer = old
 		} else {
 			authorities[last].key = nil
 		}
 	}
-	leaf, err := issuer.issue(now, l.leaf, hosts)
+	leaf, err := issuer.issue(at.now, l.leaf, hosts)
 	if err != nil {
 		return nil, err
 	}

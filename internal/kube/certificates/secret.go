@@ -18,16 +18,14 @@ const (
 	// requestTimeout bounds one look at the Secret, so that a silent API server
 	// does not stop the ticks.
 	requestTimeout = 30 * time.Second
-	// repairPause is between two repairs by one replica: two replicas whose
-	// clocks differ by more than a certificate's life would otherwise replace
-	// each other's as fast as they can.
-	repairPause = 10 * time.Second
 )
 
 // The reasons of Events about the Secret.
 const (
 	reasonIssued   = "CertificateIssued"
 	reasonReplaced = "CertificateReplaced"
+	reasonRefused  = "RotationRefused"
+	reasonSkew     = "ClocksDiffer"
 )
 
 const managedBy = "app.kubernetes.io/managed-by"
@@ -63,9 +61,16 @@ func (k *Keeper) try(ctx context.Context) (bool, error) {
 // create writes the Secret as it was before it was deleted, or for the first
 // time.
 func (k *Keeper) create(ctx context.Context) (bool, error) {
-	s, err := k.restore(step{why: "there was no Secret"})
+	first := step{why: "there was no Secret"}
+	if k.current.Load() != nil {
+		first = step{why: "somebody deleted the Secret", repair: true}
+	}
+	s, err := k.restore(first)
 	if err != nil {
 		return false, err
+	}
+	if s.repair && k.repairs.wait(k.options.Now()) {
+		return false, tooSoon(s)
 	}
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: k.options.Namespace, Name: k.options.Secret, Labels: map[string]string{managedBy: "bonafide"}},
@@ -103,12 +108,12 @@ func (k *Keeper) follow(ctx context.Context, secret *corev1.Secret) (bool, error
 		return false, err
 	}
 	if s == nil {
-		k.serve(found)
+		k.serve(ctx, found)
 		return true, nil
 	}
-	if s.repair && k.repairedJustNow() {
-		k.serveAtLeast(found)
-		return false, fmt.Errorf("expected a Secret that can be served, but %s, so soon after the last repair", s.why)
+	if s.repair && k.repairs.wait(k.options.Now()) {
+		k.serveAtLeast(ctx, found)
+		return false, tooSoon(s)
 	}
 	changed := secret.DeepCopy()
 	if changed.Data == nil {
@@ -127,7 +132,7 @@ func (k *Keeper) follow(ctx context.Context, secret *corev1.Secret) (bool, error
 	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
 		return false, nil
 	case err != nil:
-		k.serveAtLeast(found)
+		k.serveAtLeast(ctx, found)
 		return false, fmt.Errorf("update the Secret, since %s: %w", s.why, err)
 	}
 	k.take(ctx, s)
@@ -141,13 +146,19 @@ func (k *Keeper) due(ctx context.Context, secret *corev1.Secret) (*step, *conten
 		s, restoreErr := k.restore(step{why: "the Secret could not be read: " + err.Error(), repair: true})
 		return s, nil, restoreErr
 	}
+	asked, known := orderOf(secret.Annotations)
+	if known {
+		k.refused = ""
+	} else {
+		k.refuse(ctx, secret.Annotations[RotateAnnotation])
+	}
 	now := k.options.Now()
-	s, err := found.next(now, k.lives, k.options.Hosts, orderOf(secret.Annotations[RotateAnnotation]))
+	s, err := found.next(moment{now: now, since: k.seen.see(found, now)}, k.lives, k.options.Hosts, asked)
 	if err != nil || s == nil || !k.switches(found, s) || k.options.Spread == nil {
 		return s, found, err
 	}
 	if err := k.options.Spread(ctx, found.bundle()); err != nil {
-		k.serve(found)
+		k.serve(ctx, found)
 		return nil, found, fmt.Errorf("wait with the new authority: %w", err)
 	}
 	return s, found, nil
@@ -171,18 +182,30 @@ func (k *Keeper) restore(s step) (*step, error) {
 	return fresh(now, k.lives, k.options.Hosts, nil, s)
 }
 
-func (k *Keeper) repairedJustNow() bool {
-	since := k.options.Now().Sub(k.repaired)
-	return !k.repaired.IsZero() && since >= 0 && since < repairPause
+// tooSoon is the error of a repair that waits. It names the causes that there
+// may be.
+func tooSoon(s *step) error {
+	return fmt.Errorf("wait with the next repair, though %s: somebody keeps changing the Secret, or the clocks of replicas differ by more than its certificates live", s.why)
+}
+
+// refuse says once that an order is none.
+func (k *Keeper) refuse(ctx context.Context, value string) {
+	message := fmt.Sprintf("nothing is rotated: expected the annotation %s to be %s, %s or %s, got %.64q", RotateAnnotation, orderLeaf, orderCA, orderNow, value)
+	if message == k.refused {
+		return
+	}
+	k.refused = message
+	k.options.Log.WarnContext(ctx, message, "secret", k.name())
+	k.event(ctx, corev1.EventTypeWarning, reasonRefused, message)
 }
 
 // take serves what was written, and says so. A certificate's serial number and
 // times are all that is told of it.
 func (k *Keeper) take(ctx context.Context, s *step) {
 	if s.repair {
-		k.repaired = k.options.Now()
+		k.repairs.made(k.options.Now())
 	}
-	k.serve(s.to)
+	k.serve(ctx, s.to)
 	leaf := s.to.leaf.certificate
 	log, kind, reason := k.options.Log.InfoContext, corev1.EventTypeNormal, reasonIssued
 	if s.repair {
@@ -190,18 +213,28 @@ func (k *Keeper) take(ctx context.Context, s *step) {
 	}
 	log(ctx, "wrote the certificate's Secret", "secret", k.name(), "why", s.why, "serial", leaf.SerialNumber.Text(16),
 		"notAfter", leaf.NotAfter, "authorities", len(s.to.authorities))
-	if k.options.Events != nil {
-		about := corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: k.options.Namespace, Name: k.options.Secret}
-		k.options.Events.Event(ctx, about, kind, reason, "written, since "+s.why)
+	k.event(ctx, kind, reason, "written, since "+s.why)
+}
+
+func (k *Keeper) event(ctx context.Context, kind, reason, message string) {
+	if k.options.Events == nil {
+		return
 	}
+	about := corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: k.options.Namespace, Name: k.options.Secret}
+	k.options.Events.Event(ctx, about, kind, reason, message)
 }
 
 // serve makes it the one that handshakes get.
-func (k *Keeper) serve(c *content) {
+func (k *Keeper) serve(ctx context.Context, c *content) {
 	if c.equal(k.current.Load()) {
 		return
 	}
 	k.current.Store(c)
+	if ahead := c.leaf.issued().Sub(k.options.Now()); ahead >= aheadEnough {
+		message := fmt.Sprintf("a replica whose clock is %s ahead of this one's made the certificate: look after the clocks of the nodes", ahead.Round(time.Minute))
+		k.options.Log.WarnContext(ctx, message, "secret", k.name(), "serial", c.leaf.certificate.SerialNumber.Text(16))
+		k.event(ctx, corev1.EventTypeWarning, reasonSkew, message)
+	}
 	select {
 	case k.changed <- struct{}{}:
 	default:
@@ -209,8 +242,8 @@ func (k *Keeper) serve(c *content) {
 }
 
 // serveAtLeast serves what could be read if there is nothing better in memory.
-func (k *Keeper) serveAtLeast(c *content) {
+func (k *Keeper) serveAtLeast(ctx context.Context, c *content) {
 	if c != nil && k.current.Load() == nil {
-		k.serve(c)
+		k.serve(ctx, c)
 	}
 }

@@ -1,14 +1,11 @@
 package events_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,6 +13,7 @@ import (
 
 	"github.com/bonafide-dev/bonafide/internal/kube"
 	"github.com/bonafide-dev/bonafide/internal/kube/events"
+	"github.com/bonafide-dev/bonafide/internal/kube/kubetest"
 	"github.com/bonafide-dev/bonafide/internal/rig"
 )
 
@@ -23,24 +21,16 @@ var shared rig.Shared
 
 func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
-type clock struct{ now time.Time }
-
-func (c *clock) Now() time.Time { return c.now }
-
 func newClient(t *testing.T) (*kube.Client, string) {
 	t.Helper()
 	cluster := shared.Cluster(t)
-	client, err := kube.New(cluster.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client, cluster.Namespace(t, nil)
+	return kubetest.Client(t, cluster.Config), cluster.Namespace(t, nil)
 }
 
-func newRecorder(t *testing.T, client *kube.Client, c *clock, log *bytes.Buffer) *events.Recorder {
+func newRecorder(t *testing.T, client *kube.Client, c *kubetest.Clock, journal *kubetest.Journal) *events.Recorder {
 	t.Helper()
 	r, err := events.New(events.Options{
-		Client: client, Component: "bonafide", Instance: "replica", Now: c.Now, Log: slog.New(slog.NewTextHandler(log, nil)),
+		Client: client, Component: "bonafide", Instance: "replica", Now: c.Now, Log: journal.Log(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -71,8 +61,8 @@ func written(t *testing.T, client *kube.Client, namespace string) []string {
 
 func TestTheSameEventIsWrittenOncePerWindow(t *testing.T) {
 	client, namespace := newClient(t)
-	c := &clock{now: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}
-	r := newRecorder(t, client, c, &bytes.Buffer{})
+	var clock kubetest.Clock
+	r := newRecorder(t, client, &clock, &kubetest.Journal{})
 	about := corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: namespace, Name: "bonafide-tls"}
 	for range 3 {
 		r.Event(t.Context(), about, corev1.EventTypeWarning, "CertificateReplaced", "it had expired")
@@ -82,7 +72,7 @@ func TestTheSameEventIsWrittenOncePerWindow(t *testing.T) {
 	if got := written(t, client, namespace); len(got) != 1 || got[0] != want {
 		t.Errorf("want %q alone, got %q", want, got)
 	}
-	c.now = c.now.Add(events.DefaultWindow)
+	clock.Advance(events.DefaultWindow)
 	r.Event(t.Context(), about, corev1.EventTypeWarning, "CertificateReplaced", "it had expired")
 	run(t, r)
 	if got := strings.Join(written(t, client, namespace), "\n"); !strings.Contains(got, "x3") {
@@ -92,7 +82,7 @@ func TestTheSameEventIsWrittenOncePerWindow(t *testing.T) {
 
 func TestEventsAboutClusterScopedObjectsAreInDefault(t *testing.T) {
 	client, _ := newClient(t)
-	r := newRecorder(t, client, &clock{now: time.Now()}, &bytes.Buffer{})
+	r := newRecorder(t, client, &kubetest.Clock{}, &kubetest.Journal{})
 	about := corev1.ObjectReference{APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingWebhookConfiguration", Name: "bonafide"}
 	r.Event(t.Context(), about, corev1.EventTypeNormal, "WebhookRegistered", strings.Repeat("é", 2000))
 	run(t, r)
@@ -104,14 +94,14 @@ func TestEventsAboutClusterScopedObjectsAreInDefault(t *testing.T) {
 
 func TestRecorderNeitherBlocksNorFailsItsCaller(t *testing.T) {
 	client := &kube.Client{Typed: fake.NewClientset()}
-	var log bytes.Buffer
-	r := newRecorder(t, client, &clock{now: time.Now()}, &log)
+	var journal kubetest.Journal
+	r := newRecorder(t, client, &kubetest.Clock{}, &journal)
 	const many = 1000
 	for i := range many { // nobody writes them
 		r.Event(t.Context(), corev1.ObjectReference{Kind: "Pod", Namespace: "a", Name: "p"}, corev1.EventTypeNormal, "Denied", fmt.Sprint(i))
 	}
-	if !strings.Contains(log.String(), "dropped an Event") {
-		t.Errorf("want the log to say what was dropped, got %q", log.String())
+	if !strings.Contains(journal.Said(), "dropped an Event") {
+		t.Errorf("want the log to say what was dropped, got %q", journal.Said())
 	}
 	run(t, r)
 	list, err := client.Typed.CoreV1().Events("a").List(t.Context(), metav1.ListOptions{})
@@ -127,16 +117,13 @@ func TestRecorderNeitherBlocksNorFailsItsCaller(t *testing.T) {
 
 func TestRefusedEventIsLogged(t *testing.T) {
 	cluster := shared.Cluster(t)
-	client, err := kube.New(cluster.ConfigFor(t, "alice"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	r := newRecorder(t, client, &clock{now: time.Now()}, &log)
+	client := kubetest.Client(t, cluster.ConfigFor(t, "alice"))
+	var journal kubetest.Journal
+	r := newRecorder(t, client, &kubetest.Clock{}, &journal)
 	r.Event(t.Context(), corev1.ObjectReference{Kind: "Pod", Namespace: "default", Name: "p"}, corev1.EventTypeNormal, "Denied", "for the test")
 	run(t, r)
-	if !strings.Contains(log.String(), "cannot write an Event") {
-		t.Errorf("want a line in the log, got %q", log.String())
+	if !strings.Contains(journal.Said(), "cannot write an Event") {
+		t.Errorf("want a line in the log, got %q", journal.Said())
 	}
 	if _, err := events.New(events.Options{}); err == nil {
 		t.Error("want an error for no options")

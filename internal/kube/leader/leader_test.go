@@ -5,14 +5,15 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bonafide-dev/bonafide/internal/kube"
+	"github.com/bonafide-dev/bonafide/internal/kube/kubetest"
 	"github.com/bonafide-dev/bonafide/internal/kube/leader"
 	"github.com/bonafide-dev/bonafide/internal/rig"
 )
@@ -31,10 +32,7 @@ type replica struct {
 func campaign(t *testing.T, client *kube.Client, namespace, identity string, leaders *atomic.Int32) *replica {
 	t.Helper()
 	r := &replica{}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	r.stop = kubetest.Run(t, func(ctx context.Context) {
 		err := leader.Run(ctx, leader.Options{
 			Client: client, Namespace: namespace, Identity: identity, Log: slog.New(slog.DiscardHandler), Lease: 3 * time.Second,
 			Lead: func(ctx context.Context) {
@@ -51,12 +49,7 @@ func campaign(t *testing.T, client *kube.Client, namespace, identity string, lea
 		if err != nil {
 			t.Error(err)
 		}
-	}()
-	r.stop = sync.OnceFunc(func() {
-		cancel()
-		<-done
 	})
-	t.Cleanup(r.stop)
 	return r
 }
 
@@ -73,11 +66,7 @@ func await(t *testing.T, what string, condition func() bool) {
 func newClient(t *testing.T) (*kube.Client, string) {
 	t.Helper()
 	cluster := shared.Cluster(t)
-	client, err := kube.New(cluster.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client, cluster.Namespace(t, nil)
+	return kubetest.Client(t, cluster.Config), cluster.Namespace(t, nil)
 }
 
 func TestLeaderHandsOver(t *testing.T) {
@@ -135,6 +124,43 @@ func TestOptionsAreChecked(t *testing.T) {
 			if err := leader.Run(t.Context(), o); err == nil {
 				t.Error("want an error")
 			}
+		})
+	}
+}
+
+// TestLeaseOfAClockThatDiffers has a leader whose clock is a day off: while it
+// renews, nobody else leads, and soon after it went silent somebody does, whatever
+// time it wrote.
+func TestLeaseOfAClockThatDiffers(t *testing.T) {
+	for name, off := range map[string]time.Duration{"Behind": -24 * time.Hour, "Ahead": 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			client, namespace := newClient(t)
+			leases := client.Typed.CoordinationV1().Leases(namespace)
+			lease, err := leases.Create(t.Context(), &coordinationv1.Lease{
+				ObjectMeta: metav1.ObjectMeta{Name: leader.DefaultName},
+				Spec: coordinationv1.LeaseSpec{
+					HolderIdentity: new("other"), LeaseDurationSeconds: new(int32(3)), LeaseTransitions: new(int32(0)),
+					AcquireTime: new(metav1.NewMicroTime(time.Now().Add(off))), RenewTime: new(metav1.NewMicroTime(time.Now().Add(off))),
+				},
+			}, metav1.CreateOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var leaders atomic.Int32
+			r := campaign(t, client, namespace, "waiting", &leaders)
+			renewals := time.NewTicker(500 * time.Millisecond)
+			defer renewals.Stop()
+			for range 14 { // two Leases and some
+				<-renewals.C
+				lease.Spec.RenewTime = new(metav1.NewMicroTime(time.Now().Add(off)))
+				if lease, err = leases.Update(t.Context(), lease, metav1.UpdateOptions{}); err != nil {
+					t.Fatalf("want the Lease left to who holds it: %v", err)
+				}
+				if r.terms.Load() != 0 {
+					t.Fatal("want no second leader while the first renews")
+				}
+			}
+			await(t, "it leads, since the other is silent", r.leading.Load)
 		})
 	}
 }

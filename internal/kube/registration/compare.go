@@ -1,7 +1,6 @@
 package registration
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,7 +8,6 @@ import (
 	"slices"
 
 	admission "k8s.io/api/admissionregistration/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // maxFields bounds how many fields a log line or Event names.
@@ -23,68 +21,98 @@ const (
 	defaultPort    = 443
 )
 
-func defaultMutating(w *admission.MutatingWebhook) {
-	set(&w.ReinvocationPolicy, admission.NeverReinvocationPolicy)
-	defaultCommon(&w.FailurePolicy, &w.MatchPolicy, &w.NamespaceSelector, &w.ObjectSelector, &w.TimeoutSeconds)
-	defaultRules(w.Rules, &w.ClientConfig)
-}
+// A webhook is one as JSON spells it, by which the two kinds are one. What its
+// type does not know of a newer API server is not in it: that server has a
+// default for it, with which nobody is to quarrel.
+type webhook map[string]any
 
-func defaultValidating(w *admission.ValidatingWebhook) {
-	defaultCommon(&w.FailurePolicy, &w.MatchPolicy, &w.NamespaceSelector, &w.ObjectSelector, &w.TimeoutSeconds)
-	defaultRules(w.Rules, &w.ClientConfig)
-}
-
-func defaultCommon(failure **admission.FailurePolicyType, match **admission.MatchPolicyType, namespaces, objects **metav1.LabelSelector, timeout **int32) {
-	set(failure, admission.Fail)
-	set(match, admission.Equivalent)
-	set(namespaces, metav1.LabelSelector{})
-	set(objects, metav1.LabelSelector{})
-	set(timeout, defaultTimeout)
-}
-
-func defaultRules(rules []admission.RuleWithOperations, client *admission.WebhookClientConfig) {
-	for i := range rules {
-		set(&rules[i].Scope, admission.AllScopes)
+// webhooks are those of a configuration of either kind, with the defaults.
+func webhooks(configuration any) ([]webhook, error) {
+	text, err := json.Marshal(configuration)
+	if err != nil {
+		return nil, err
 	}
-	if client.Service != nil {
-		set(&client.Service.Port, defaultPort)
+	var is struct {
+		Webhooks []webhook `json:"webhooks"`
+	}
+	if err := json.Unmarshal(text, &is); err != nil {
+		return nil, err
+	}
+	_, mutating := configuration.(*admission.MutatingWebhookConfiguration)
+	for _, w := range is.Webhooks {
+		w.fillIn(mutating)
+	}
+	return is.Webhooks, nil
+}
+
+// fillIn sets what is open to the API server's default.
+func (w webhook) fillIn(mutating bool) {
+	fill(w, "failurePolicy", string(admission.Fail))
+	fill(w, "matchPolicy", string(admission.Equivalent))
+	fill(w, "namespaceSelector", map[string]any{})
+	fill(w, "objectSelector", map[string]any{})
+	fill(w, "timeoutSeconds", float64(defaultTimeout))
+	if mutating {
+		fill(w, "reinvocationPolicy", string(admission.NeverReinvocationPolicy))
+	}
+	rules, _ := w["rules"].([]any)
+	for _, rule := range rules {
+		if rule, ok := rule.(map[string]any); ok {
+			fill(rule, "scope", string(admission.AllScopes))
+		}
+	}
+	if service, ok := w.client()["service"].(map[string]any); ok {
+		fill(service, "port", float64(defaultPort))
 	}
 }
 
-func set[T any](field **T, value T) {
-	if *field == nil {
-		*field = &value
+func fill(object map[string]any, field string, value any) {
+	if _, given := object[field]; !given {
+		object[field] = value
 	}
+}
+
+func (w webhook) name() string {
+	name, _ := w["name"].(string)
+	return name
+}
+
+func (w webhook) client() map[string]any {
+	client, _ := w["clientConfig"].(map[string]any)
+	return client
+}
+
+// takeBundle removes and returns the authorities.
+func (w webhook) takeBundle() string {
+	bundle, _ := w.client()["caBundle"].(string)
+	delete(w.client(), "caBundle")
+	return bundle
 }
 
 // compare names the fields of webhooks that differ, sorted and bounded, and
-// returns the caBundles that do.
-func compare[W any](have, want []W, of func(*W) (string, *admission.WebhookClientConfig)) (fields []string, bundles [][]byte) {
-	byName := map[string]*W{}
-	for i := range have {
-		name, _ := of(&have[i])
-		byName[name] = &have[i]
+// returns the authorities that do: a rotation is no edit.
+func compare(have, want []webhook) (fields, bundles []string) {
+	byName := map[string]webhook{}
+	for _, w := range have {
+		byName[w.name()] = w
 	}
-	for i := range want {
-		name, wanted := of(&want[i])
-		found := byName[name]
-		delete(byName, name)
-		path := fmt.Sprintf("webhooks[%s]", name)
+	for _, wanted := range want {
+		path := fmt.Sprintf("webhooks[%s]", wanted.name())
+		found := byName[wanted.name()]
+		delete(byName, wanted.name())
 		if found == nil {
 			fields = append(fields, path+" (missing)")
 			continue
 		}
-		_, client := of(found)
-		if !bytes.Equal(client.CABundle, wanted.CABundle) {
-			bundles = append(bundles, client.CABundle)
+		if bundle := found.takeBundle(); bundle != wanted.takeBundle() {
+			bundles = append(bundles, bundle)
 		}
-		client.CABundle = wanted.CABundle // told apart: a rotation is no edit
-		fields = append(fields, differing(path, asMap(found), asMap(&want[i]))...)
+		fields = append(fields, differing(path, found, wanted)...)
 	}
 	for name := range byName {
 		fields = append(fields, fmt.Sprintf("webhooks[%s] (added)", name))
 	}
-	if len(fields) == 0 && !sameOrder(have, want, of) {
+	if len(fields) == 0 && !slices.EqualFunc(have, want, func(a, b webhook) bool { return a.name() == b.name() }) {
 		fields = append(fields, "webhooks (order)")
 	}
 	slices.Sort(fields)
@@ -92,27 +120,6 @@ func compare[W any](have, want []W, of func(*W) (string, *admission.WebhookClien
 		fields = append(fields[:maxFields], fmt.Sprintf("and %d more", len(fields)-maxFields))
 	}
 	return fields, bundles
-}
-
-func sameOrder[W any](have, want []W, of func(*W) (string, *admission.WebhookClientConfig)) bool {
-	return slices.EqualFunc(have, want, func(a, b W) bool {
-		x, _ := of(&a)
-		y, _ := of(&b)
-		return x == y
-	})
-}
-
-// asMap is the object as JSON spells it, in which empty and absent lists are one.
-func asMap(object any) map[string]any {
-	text, err := json.Marshal(object)
-	if err != nil {
-		return map[string]any{"": err.Error()} // these types always marshal
-	}
-	var m map[string]any
-	if err := json.Unmarshal(text, &m); err != nil {
-		return map[string]any{"": err.Error()}
-	}
-	return m
 }
 
 // differing names the fields whose values differ, the deepest objects' first

@@ -1,118 +1,68 @@
 package registration
 
 import (
-	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
-	"slices"
-	"strings"
+	"maps"
 
 	admission "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// maxConflicts bounds the tries of one write.
-const maxConflicts = 5
+const (
+	// maxConflicts bounds the tries of one write.
+	maxConflicts = 5
+	// fieldManager is who wrote what we write, as the API server notes it.
+	fieldManager = "bonafide"
+)
 
-// A side is one of the two configurations, as the steps of keeping it.
-type side struct {
+// A configuration is one of the two, as the steps of keeping it.
+type configuration struct {
 	kind, name string
+	bundle     string // its authorities, as JSON has them
 	create     func(ctx context.Context) error
-	// read returns the fields that differ from what is to be, and a write that
-	// puts them right over the version that was read.
+	// read returns what differs from what is to be, and a write that puts it right
+	// over the version that was read.
 	read func(ctx context.Context) (difference, error)
 }
 
 type difference struct {
 	fields  []string // sorted; without those of caBundle
-	bundles [][]byte // caBundles that differ
+	bundles []string // caBundles that differ
 	labels  bool     // labels or annotations of ours are missing
+	editor  string   // who wrote it last beside us, such as "kubectl-edit"; empty: nobody
 	write   func(ctx context.Context) error
 }
 
 func (d difference) none() bool { return len(d.fields) == 0 && len(d.bundles) == 0 && !d.labels }
 
-// configurations are both sides with the bundle in them.
-func (r *registrar) configurations(bundle []byte) []side {
+// configurations are both, with the bundle in them.
+func (r *registrar) configurations(bundle []byte) []configuration {
+	api := r.options.Client.Typed.AdmissionregistrationV1()
 	mutating, validating := r.options.Config()
-	var sides []side
+	var all []configuration
 	if mutating != nil {
-		sides = append(sides, r.mutating(mutating.DeepCopy(), bundle))
+		want := mutating.DeepCopy()
+		for i := range want.Webhooks {
+			setBundle(&want.Webhooks[i].ClientConfig, bundle)
+		}
+		put := func(have *admission.MutatingWebhookConfiguration) { have.Webhooks = want.Webhooks }
+		all = append(all, configurationOf("MutatingWebhookConfiguration", want, put, api.MutatingWebhookConfigurations()))
 	}
 	if validating != nil {
-		sides = append(sides, r.validating(validating.DeepCopy(), bundle))
+		want := validating.DeepCopy()
+		for i := range want.Webhooks {
+			setBundle(&want.Webhooks[i].ClientConfig, bundle)
+		}
+		put := func(have *admission.ValidatingWebhookConfiguration) { have.Webhooks = want.Webhooks }
+		all = append(all, configurationOf("ValidatingWebhookConfiguration", want, put, api.ValidatingWebhookConfigurations()))
 	}
-	return sides
-}
-
-func (r *registrar) mutating(want *admission.MutatingWebhookConfiguration, bundle []byte) side {
-	for i := range want.Webhooks {
-		setBundle(&want.Webhooks[i].ClientConfig, bundle)
-		defaultMutating(&want.Webhooks[i])
+	for i := range all {
+		all[i].bundle = base64.StdEncoding.EncodeToString(bundle)
 	}
-	client := r.options.Client.Typed.AdmissionregistrationV1().MutatingWebhookConfigurations()
-	return side{
-		kind: "MutatingWebhookConfiguration", name: want.Name,
-		create: func(ctx context.Context) error {
-			_, err := client.Create(ctx, want, metav1.CreateOptions{})
-			return err
-		},
-		read: func(ctx context.Context) (difference, error) {
-			have, err := client.Get(ctx, want.Name, metav1.GetOptions{})
-			if err != nil {
-				return difference{}, err
-			}
-			for i := range have.Webhooks {
-				defaultMutating(&have.Webhooks[i])
-			}
-			d := difference{labels: adopt(&have.ObjectMeta, want.ObjectMeta)}
-			d.fields, d.bundles = compare(have.Webhooks, want.Webhooks, func(w *admission.MutatingWebhook) (string, *admission.WebhookClientConfig) {
-				return w.Name, &w.ClientConfig
-			})
-			have.Webhooks = want.Webhooks
-			d.write = func(ctx context.Context) error {
-				_, err := client.Update(ctx, have, metav1.UpdateOptions{})
-				return err
-			}
-			return d, nil
-		},
-	}
-}
-
-func (r *registrar) validating(want *admission.ValidatingWebhookConfiguration, bundle []byte) side {
-	for i := range want.Webhooks {
-		setBundle(&want.Webhooks[i].ClientConfig, bundle)
-		defaultValidating(&want.Webhooks[i])
-	}
-	client := r.options.Client.Typed.AdmissionregistrationV1().ValidatingWebhookConfigurations()
-	return side{
-		kind: "ValidatingWebhookConfiguration", name: want.Name,
-		create: func(ctx context.Context) error {
-			_, err := client.Create(ctx, want, metav1.CreateOptions{})
-			return err
-		},
-		read: func(ctx context.Context) (difference, error) {
-			have, err := client.Get(ctx, want.Name, metav1.GetOptions{})
-			if err != nil {
-				return difference{}, err
-			}
-			for i := range have.Webhooks {
-				defaultValidating(&have.Webhooks[i])
-			}
-			d := difference{labels: adopt(&have.ObjectMeta, want.ObjectMeta)}
-			d.fields, d.bundles = compare(have.Webhooks, want.Webhooks, func(w *admission.ValidatingWebhook) (string, *admission.WebhookClientConfig) {
-				return w.Name, &w.ClientConfig
-			})
-			have.Webhooks = want.Webhooks
-			d.write = func(ctx context.Context) error {
-				_, err := client.Update(ctx, have, metav1.UpdateOptions{})
-				return err
-			}
-			return d, nil
-		},
-	}
+	return all
 }
 
 func setBundle(c *admission.WebhookClientConfig, bundle []byte) {
@@ -121,34 +71,83 @@ func setBundle(c *admission.WebhookClientConfig, bundle []byte) {
 	}
 }
 
-// adopt adds the labels and annotations that are ours, and reports whether any
-// was missing or other.
-func adopt(have *metav1.ObjectMeta, want metav1.ObjectMeta) bool {
-	labels, annotations := merge(&have.Labels, want.Labels), merge(&have.Annotations, want.Annotations)
-	return labels || annotations
+// client is what the API server's clients for both kinds have.
+type client[C any] interface {
+	Get(ctx context.Context, name string, o metav1.GetOptions) (C, error)
+	Create(ctx context.Context, c C, o metav1.CreateOptions) (C, error)
+	Update(ctx context.Context, c C, o metav1.UpdateOptions) (C, error)
 }
 
-func merge(have *map[string]string, want map[string]string) (changed bool) {
-	for k, v := range want {
-		if (*have)[k] == v {
-			continue
-		}
-		if *have == nil {
-			*have = map[string]string{}
-		}
-		(*have)[k], changed = v, true
+// configurationOf keeps one of kind C, into which put puts the webhooks that are
+// wanted.
+func configurationOf[C metav1.Object](kind string, want C, put func(have C), api client[C]) configuration {
+	return configuration{
+		kind: kind, name: want.GetName(),
+		create: func(ctx context.Context) error {
+			_, err := api.Create(ctx, want, metav1.CreateOptions{FieldManager: fieldManager})
+			return err
+		},
+		read: func(ctx context.Context) (difference, error) {
+			have, err := api.Get(ctx, want.GetName(), metav1.GetOptions{})
+			if err != nil {
+				return difference{}, err
+			}
+			there, err := webhooks(have)
+			if err != nil {
+				return difference{}, err
+			}
+			wanted, err := webhooks(want)
+			if err != nil {
+				return difference{}, err
+			}
+			d := difference{labels: adopt(have, want), editor: editor(have)}
+			d.fields, d.bundles = compare(there, wanted)
+			put(have)
+			d.write = func(ctx context.Context) error {
+				_, err := api.Update(ctx, have, metav1.UpdateOptions{FieldManager: fieldManager})
+				return err
+			}
+			return d, nil
+		},
 	}
-	return changed
+}
+
+// adopt adds the labels and annotations that are ours, and reports whether any
+// was missing or other.
+func adopt(have, want metav1.Object) bool {
+	labels, missing := merge(have.GetLabels(), want.GetLabels())
+	annotations, lacking := merge(have.GetAnnotations(), want.GetAnnotations())
+	have.SetLabels(labels)
+	have.SetAnnotations(annotations)
+	return missing || lacking
+}
+
+func merge(have, want map[string]string) (all map[string]string, changed bool) {
+	all = map[string]string{}
+	maps.Copy(all, have)
+	maps.Copy(all, want)
+	return all, !maps.Equal(all, have)
+}
+
+// editor is who wrote the object last beside us.
+func editor(have metav1.Object) string {
+	var last metav1.ManagedFieldsEntry
+	for _, entry := range have.GetManagedFields() {
+		if entry.Manager != fieldManager && (last.Time == nil || !entry.Time.Before(last.Time)) {
+			last = entry
+		}
+	}
+	return last.Manager
 }
 
 // keep makes one configuration what it is to be.
-func (r *registrar) keep(ctx context.Context, s side, bundle []byte) (wrote bool, err error) {
+func (r *registrar) keep(ctx context.Context, c configuration) (err error) {
 	for range maxConflicts {
 		var d difference
-		if d, err = s.read(ctx); apierrors.IsNotFound(err) {
-			if err = s.create(ctx); err == nil {
-				r.created(ctx, s, bundle)
-				return true, nil
+		if d, err = c.read(ctx); apierrors.IsNotFound(err) {
+			if err = c.create(ctx); err == nil {
+				r.created(ctx, c)
+				return nil
 			}
 			if apierrors.IsAlreadyExists(err) {
 				continue
@@ -159,67 +158,21 @@ func (r *registrar) keep(ctx context.Context, s side, bundle []byte) (wrote bool
 			break
 		}
 		if err = d.write(ctx); err == nil {
-			r.repaired(ctx, s, d, bundle)
-			return true, nil
+			r.wrote(ctx, c, d)
+			return nil
 		}
 		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 			break
 		}
 	}
 	if err != nil {
-		return false, fmt.Errorf("%s %q: %w", s.kind, s.name, err)
+		return fmt.Errorf("%s %q: %w", c.kind, c.name, err)
 	}
-	r.asItShouldBe(s, bundle)
-	return false, nil
+	r.asItShouldBe(c)
+	return nil
 }
 
-func (r *registrar) asItShouldBe(s side, bundle []byte) {
-	r.known[s.kind] = true
-	r.written[s.kind] = bundle
-}
-
-func (r *registrar) created(ctx context.Context, s side, bundle []byte) {
-	reason, kind, message := ReasonRegistered, corev1.EventTypeNormal, "created"
-	if r.known[s.kind] {
-		reason, kind, message = ReasonRepaired, corev1.EventTypeWarning, "someone deleted it; created again: stop the Deployment before uninstalling"
-	}
-	r.asItShouldBe(s, bundle)
-	r.options.Log.WarnContext(ctx, "created a webhook configuration", "kind", s.kind, "name", s.name, "reason", reason)
-	r.event(ctx, s, kind, reason, message)
-}
-
-// repaired tells a rotation's new bundle, which is our own doing, from an edit.
-func (r *registrar) repaired(ctx context.Context, s side, d difference, bundle []byte) {
-	edited := slices.Clone(d.fields)
-	for _, have := range d.bundles {
-		if !bytes.Equal(have, r.written[s.kind]) {
-			edited = append(edited, "webhooks[*].clientConfig.caBundle")
-			break
-		}
-	}
-	if d.labels {
-		edited = append(edited, "metadata")
-	}
-	before := r.known[s.kind]
-	r.asItShouldBe(s, bundle)
-	if len(edited) == 0 {
-		r.options.Log.InfoContext(ctx, "wrote the new authorities into a webhook configuration", "kind", s.kind, "name", s.name)
-		return
-	}
-	names := strings.Join(edited, ", ")
-	if !before {
-		r.options.Log.WarnContext(ctx, "brought a webhook configuration up to date", "kind", s.kind, "name", s.name, "fields", names)
-		r.event(ctx, s, corev1.EventTypeNormal, ReasonUpdated, "brought up to date: "+names)
-		return
-	}
-	r.options.Log.WarnContext(ctx, "put back a webhook configuration that someone edited", "kind", s.kind, "name", s.name, "fields", names)
-	r.event(ctx, s, corev1.EventTypeWarning, ReasonRepaired, "someone edited it; put back: "+names)
-}
-
-func (r *registrar) event(ctx context.Context, s side, kind, reason, message string) {
-	if r.options.Events == nil {
-		return
-	}
-	about := corev1.ObjectReference{APIVersion: admission.SchemeGroupVersion.String(), Kind: s.kind, Name: s.name}
-	r.options.Events.Event(ctx, about, kind, reason, message)
+func (r *registrar) asItShouldBe(c configuration) {
+	r.known[c.kind] = true
+	r.written[c.kind] = c.bundle
 }

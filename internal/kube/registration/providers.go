@@ -25,10 +25,10 @@ const maxProviders = 100
 
 // inject writes the bundle into every Provider that asks for it, where the
 // cluster has that kind.
-func (r *registrar) inject(ctx context.Context, bundle []byte) (wrote bool, err error) {
+func (r *registrar) inject(ctx context.Context, bundle []byte) error {
 	providers, list, err := r.providers(ctx)
 	if err != nil || list == nil {
-		return false, err
+		return err
 	}
 	want := base64.StdEncoding.EncodeToString(bundle)
 	var errs []error
@@ -41,10 +41,9 @@ func (r *registrar) inject(ctx context.Context, bundle []byte) (wrote bool, err 
 			errs = append(errs, fmt.Errorf("write the authorities into Provider %q: %w", p.GetName(), err))
 			continue
 		}
-		wrote = true
 		r.options.Log.InfoContext(ctx, "wrote the authorities into a Provider", "name", p.GetName())
 	}
-	return wrote, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // providers lists those that carry the label, by the newest version that is

@@ -28,10 +28,6 @@ import (
 
 	admission "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	informers "k8s.io/client-go/informers/admissionregistration/v1"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/bonafide-dev/bonafide/internal/kube"
 )
@@ -41,15 +37,16 @@ const (
 	ReasonRegistered = "WebhookRegistered" // created
 	ReasonUpdated    = "WebhookUpdated"    // brought to what this version registers, when this replica began to lead
 	ReasonRepaired   = "WebhookRepaired"   // edited or deleted by someone, and put back
+	ReasonContested  = "WebhookContested"  // the same again and again: another controller insists
 )
 
 const (
 	// requestTimeout bounds one look at everything, so that a silent API server
 	// does not stop the ticks.
 	requestTimeout = 30 * time.Second
-	// writePause follows each write: a controller that insists on another content
-	// does not make us write as fast as it does.
-	writePause = time.Second
+	// restAfterChange is how long an edit may stand that follows another, and
+	// how often at most we write what another controller insists to change.
+	restAfterChange = time.Second
 )
 
 // Recorder takes Events. It must return at once and not fail.
@@ -82,145 +79,51 @@ func Run(ctx context.Context, o Options) error {
 	if o.Client == nil || o.Config == nil || o.Log == nil {
 		return errors.New("registration: expected a client, a configuration and a log")
 	}
-	r := &registrar{options: o, written: map[string][]byte{}, known: map[string]bool{}}
-	poke := make(chan struct{}, 1)
-	stopped := r.watch(ctx, poke)
-	defer stopped()
-	for {
-		wrote, err := r.look(ctx)
-		if ctx.Err() == nil {
-			r.report(ctx, err)
-		}
-		if wrote {
-			pause(ctx, writePause)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-o.Ticks:
-		case <-o.Changed:
-		case <-poke:
-		}
-	}
+	r := &registrar{options: o, written: map[string]string{}, known: map[string]bool{}}
+	kube.Duty{
+		Client: o.Client, Objects: r.objects(), Look: r.look, Ticks: o.Ticks, Changed: o.Changed, Rest: restAfterChange,
+		Faults: &kube.Faults{Log: o.Log, Duty: "keep the registration"},
+	}.Follow(ctx)
+	return nil
 }
 
 // A registrar is one time of leading.
 type registrar struct {
-	options  Options
-	known    map[string]bool   // by object: it was as it should be before
-	written  map[string][]byte // by object: the bundle that was last in it
-	reported string
+	options Options
+	known   map[string]bool   // by kind: it was as it should be before
+	written map[string]string // by kind: the bundle that was last in it, as JSON has it
+	contest contest
+}
+
+// objects are the configurations, which are watched. Their names do not change.
+func (r *registrar) objects() []kube.Object {
+	var all []kube.Object
+	mutating, validating := r.options.Config()
+	if mutating != nil {
+		all = append(all, kube.Object{Resource: admission.SchemeGroupVersion.WithResource("mutatingwebhookconfigurations"), Name: mutating.Name})
+	}
+	if validating != nil {
+		all = append(all, kube.Object{Resource: admission.SchemeGroupVersion.WithResource("validatingwebhookconfigurations"), Name: validating.Name})
+	}
+	return all
 }
 
 // look compares everything once. A fault of one object does not stop the others.
-func (r *registrar) look(ctx context.Context) (wrote bool, err error) {
+func (r *registrar) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	var bundle []byte
 	if r.options.CABundle != nil {
 		if bundle = r.options.CABundle(); len(bundle) == 0 {
-			return false, errors.New("wait for a certificate")
+			return errors.New("wait for a certificate")
 		}
 	}
 	var errs []error
-	for _, s := range r.configurations(bundle) {
-		changed, err := r.keep(ctx, s, bundle)
-		wrote = wrote || changed
-		errs = append(errs, err)
+	for _, c := range r.configurations(bundle) {
+		errs = append(errs, r.keep(ctx, c))
 	}
 	if bundle != nil {
-		changed, err := r.inject(ctx, bundle)
-		wrote = wrote || changed
-		errs = append(errs, err)
+		errs = append(errs, r.inject(ctx, bundle))
 	}
-	return wrote, errors.Join(errs...)
-}
-
-// watch pokes at every change of the configurations, until the function that it
-// returns has stopped it.
-func (r *registrar) watch(ctx context.Context, poke chan<- struct{}) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var running []<-chan struct{}
-	for _, informer := range r.informers() {
-		done := make(chan struct{})
-		running = append(running, done)
-		go func() {
-			defer close(done)
-			follow(ctx, informer, poke)
-		}()
-	}
-	return func() {
-		cancel()
-		for _, done := range running {
-			<-done
-		}
-	}
-}
-
-func (r *registrar) informers() []cache.SharedIndexInformer {
-	named := func(name string) func(*metav1.ListOptions) {
-		return func(o *metav1.ListOptions) {
-			o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
-		}
-	}
-	var all []cache.SharedIndexInformer
-	mutating, validating := r.options.Config()
-	if mutating != nil {
-		all = append(all, informers.NewFilteredMutatingWebhookConfigurationInformer(r.options.Client.Typed, 0, cache.Indexers{}, named(mutating.Name)))
-	}
-	if validating != nil {
-		all = append(all, informers.NewFilteredValidatingWebhookConfigurationInformer(r.options.Client.Typed, 0, cache.Indexers{}, named(validating.Name)))
-	}
-	return all
-}
-
-func follow(ctx context.Context, informer cache.SharedIndexInformer, poke chan<- struct{}) {
-	notify := func() {
-		select {
-		case poke <- struct{}{}:
-		default:
-		}
-	}
-	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { notify() },
-		UpdateFunc: func(any, any) { notify() },
-		DeleteFunc: func(any) { notify() },
-	}); err != nil {
-		return // only an informer that has stopped refuses
-	}
-	synced := make(chan struct{})
-	go func() { // what happened before the watch began gives no notice
-		defer close(synced)
-		if cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
-			notify()
-		}
-	}()
-	informer.RunWithContext(ctx)
-	<-synced
-}
-
-// report logs an error that is not the last one again, and when it is over.
-func (r *registrar) report(ctx context.Context, err error) {
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if text == r.reported {
-		return
-	}
-	r.reported = text
-	if err == nil {
-		r.options.Log.InfoContext(ctx, "the registration is in order again")
-		return
-	}
-	r.options.Log.ErrorContext(ctx, "cannot keep the registration", "error", text)
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	return errors.Join(errs...)
 }

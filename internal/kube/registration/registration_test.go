@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -14,13 +13,13 @@ import (
 	"time"
 
 	admission "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/bonafide-dev/bonafide/internal/kube"
+	"github.com/bonafide-dev/bonafide/internal/kube/kubetest"
 	"github.com/bonafide-dev/bonafide/internal/kube/registration"
 	"github.com/bonafide-dev/bonafide/internal/rig"
 )
@@ -29,33 +28,11 @@ var shared rig.Shared
 
 func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
-// A journal is what is said: logs and Events.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) Event(_ context.Context, about corev1.ObjectReference, kind, reason, message string) {
-	fmt.Fprintf(j, "event %s/%s %s %s: %s\n", about.Kind, about.Name, kind, reason, message)
-}
-
-func (j *journal) said() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
 // A scene is a registration that runs, of webhooks that nothing matches.
 type scene struct {
 	client  *kube.Client
 	name    string
-	journal *journal
+	journal kubetest.Journal
 	ticks   chan time.Time
 	changed chan struct{}
 	stop    func()
@@ -67,11 +44,8 @@ type scene struct {
 func newScene(t *testing.T, bundle []byte) *scene {
 	t.Helper()
 	cluster := shared.Cluster(t)
-	client, err := kube.New(cluster.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &scene{client: client, name: cluster.Namespace(t, nil), journal: &journal{}, bundle: bundle, ticks: make(chan time.Time), changed: make(chan struct{})}
+	client := kubetest.Client(t, cluster.Config)
+	s := &scene{client: client, name: cluster.Namespace(t, nil), bundle: bundle, ticks: make(chan time.Time), changed: make(chan struct{})}
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
 		hooks := client.Typed.AdmissionregistrationV1()
@@ -91,22 +65,14 @@ func newScene(t *testing.T, bundle []byte) *scene {
 // lead runs the registration until stop or the end of the test.
 func (s *scene) lead(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := registration.Run(ctx, registration.Options{
-			Client: s.client, Config: s.config, CABundle: s.authorities, Ticks: s.ticks, Changed: s.changed,
-			Log: slog.New(slog.NewTextHandler(s.journal, nil)), Events: s.journal,
-		}); err != nil {
+	o := registration.Options{
+		Client: s.client, Config: s.config, CABundle: s.authorities, Ticks: s.ticks, Changed: s.changed, Log: s.journal.Log(), Events: &s.journal,
+	}
+	s.stop = kubetest.Run(t, func(ctx context.Context) {
+		if err := registration.Run(ctx, o); err != nil {
 			t.Error(err)
 		}
-	}()
-	s.stop = sync.OnceFunc(func() {
-		cancel()
-		<-done
 	})
-	t.Cleanup(s.stop)
 }
 
 func (s *scene) authorities() []byte {
@@ -160,7 +126,7 @@ func (s *scene) holds(t *testing.T, what string, condition func(*admission.Valid
 func (s *scene) says(t *testing.T, text string) {
 	t.Helper()
 	rig.Eventually(t, "the journal", func(context.Context) error {
-		if said := s.journal.said(); !strings.Contains(said, text) {
+		if said := s.journal.Said(); !strings.Contains(said, text) {
 			return fmt.Errorf("expected %q, got\n%s", text, said)
 		}
 		return nil
@@ -262,7 +228,7 @@ func TestR44EditedWebhookIsPutBack(t *testing.T) {
 				}
 				return nil
 			})
-			if !strings.Contains(s.journal.said(), "put back a webhook configuration") {
+			if !strings.Contains(s.journal.Said(), "put back a webhook configuration") {
 				t.Errorf("%s: want a line in the log", tc.reason)
 			}
 		})
@@ -317,6 +283,10 @@ func TestNothingIsWrittenWithoutCause(t *testing.T) {
 	if after := s.holds(t, "registered", exists); after.ResourceVersion != before.ResourceVersion {
 		t.Errorf("want version %s, which has the API server's defaults and others' annotations, got %s", before.ResourceVersion, after.ResourceVersion)
 	}
+	// The API server keeps the version where a write changes nothing.
+	if said := s.journal.Said(); strings.Contains(said, registration.ReasonRepaired) || strings.Contains(said, registration.ReasonUpdated) {
+		t.Errorf("want no difference seen, got\n%s", said)
+	}
 }
 
 func TestR44EditedMutatingWebhookIsPutBack(t *testing.T) {
@@ -334,6 +304,13 @@ func TestR44EditedMutatingWebhookIsPutBack(t *testing.T) {
 		return err
 	})
 	s.says(t, "event MutatingWebhookConfiguration/"+s.name+" Warning WebhookRepaired: someone edited it; put back: webhooks[mutate.bonafide.dev].reinvocationPolicy, metadata")
+	have, err := s.client.Typed.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(t.Context(), s.name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if have.Labels["app.kubernetes.io/name"] != "bonafide" || *have.Webhooks[0].ReinvocationPolicy != admission.NeverReinvocationPolicy {
+		t.Errorf("want the label and the field put back, got %v and %s", have.Labels, *have.Webhooks[0].ReinvocationPolicy)
+	}
 }
 
 func TestNewAuthoritiesAreNoEdit(t *testing.T) {
@@ -350,7 +327,7 @@ func TestNewAuthoritiesAreNoEdit(t *testing.T) {
 		return nil
 	})
 	s.says(t, "wrote the new authorities")
-	if said := s.journal.said(); strings.Contains(said, registration.ReasonRepaired) {
+	if said := s.journal.Said(); strings.Contains(said, registration.ReasonRepaired) {
 		t.Errorf("want no Event about an edit, got\n%s", said)
 	}
 }

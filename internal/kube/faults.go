@@ -1,0 +1,36 @@
+package kube
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+)
+
+// Faults logs what stands in the way of a duty without repeating itself. It is
+// safe for concurrent use; its fields are not to be changed.
+type Faults struct {
+	Log  *slog.Logger // required
+	Duty string       // what cannot be done, as in "keep the registration"; required
+
+	mu   sync.Mutex
+	last string
+}
+
+// Note takes how the last try ended: an error that is not the one before is
+// logged, and so is the first success after one.
+func (f *Faults) Note(ctx context.Context, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case text == f.last:
+	case err == nil:
+		f.Log.InfoContext(ctx, "can "+f.Duty+" again")
+	default:
+		f.Log.ErrorContext(ctx, "cannot "+f.Duty, "error", text)
+	}
+	f.last = text
+}
