@@ -147,7 +147,7 @@ func (m *matcher) matchNamespace(n policy.Namespace) (bool, error) {
 		return true, nil
 	case policy.NamespaceKnown:
 	default: // what is not known to be known is unknown
-		return false, &evidence.Problem{Reason: evidence.SelectionFailed, Path: "match", Expected: "the namespace of the request", Got: "none"}
+		return false, n.NotKnown("match")
 	}
 	if byName && !m.named(n.Name) {
 		return false, nil

@@ -54,9 +54,7 @@ func (*Dialect) Kinds() []dialect.Kind {
 // Policies implements [dialect.Dialect]: a document holds one policy.
 func (d *Dialect) Policies(document dialect.Document, material dialect.Material) ([]policy.Policy, error) {
 	c := compiler{Dialect: d, Report: dialect.Report{Document: document}, material: material}
-	c.namespaced = document.Kind.Kind == v1alpha1.VerificationPolicyKind
-	c.decode()
-	compiled := c.policy()
+	compiled := c.compile()
 	if err := c.Errors.Err(); err != nil {
 		return nil, err
 	}
@@ -71,6 +69,22 @@ type compiler struct {
 	material   dialect.Material
 	namespaced bool
 	spec       v1alpha1.VerificationPolicySpec
+	// formal says that the document alone is judged, see [Dialect.Form]: there is
+	// no material, and passed counts what was named and not looked at.
+	formal bool
+	passed int
+}
+
+func (c *compiler) compile() policy.Policy {
+	c.namespaced = c.Document.Kind.Kind == v1alpha1.VerificationPolicyKind
+	c.decode()
+	return c.policy()
+}
+
+// pass leaves out what is outside of the document.
+func (c *compiler) pass() (material, bool) {
+	c.passed++
+	return material{}, false
 }
 
 func (c *compiler) decode() {

@@ -25,7 +25,7 @@ var (
 )
 
 func (c *compiler) notation(path string, s *v1alpha1.NotationSigner) policy.Signer {
-	failedBefore := len(c.Errors)
+	failedBefore, passed := len(c.Errors), c.passed
 	spec := dialect.NotationSpec{
 		TrustedIdentities: c.identities(path+".trustedIdentities", s.TrustedIdentities),
 		Level:             c.level(path+".level", s.Level),
@@ -35,7 +35,7 @@ func (c *compiler) notation(path string, s *v1alpha1.NotationSigner) policy.Sign
 	stores, sources := c.trustStores(path+".trustStores", s.TrustStores)
 	spec.TrustStores = stores
 	spec.Plugins = c.plugins(path, s)
-	if c.Partial || len(c.Errors) > failedBefore {
+	if c.Partial || len(c.Errors) > failedBefore || c.passed > passed {
 		return nil
 	}
 	made, err := c.signers.Notation(spec)

@@ -199,6 +199,7 @@ func (c *compiler) certificate(path string, s *v1alpha1.SigningCertificate) part
 	if s.AnySubject {
 		c.Weaker(path+".anySubject", "every certificate of the authorities counts, whoever it was issued to")
 	}
+	passed := c.passed
 	if s.Certificate != nil {
 		m, _ := c.read(path+".certificate", *s.Certificate, certificateEntry)
 		spec.Certificate, fields[dialect.FieldCertificate] = m.content, m.path
@@ -206,6 +207,9 @@ func (c *compiler) certificate(path string, s *v1alpha1.SigningCertificate) part
 	if s.Chain != nil {
 		m, _ := c.read(path+".chain", *s.Chain, certificatesEntry)
 		spec.Chain, fields[dialect.FieldChain] = m.content, m.path
+	}
+	if c.passed > passed {
+		return party{}
 	}
 	signer := func(anybody bool) func(dialect.SigstoreSpec) (policy.Signer, error) {
 		return func(common dialect.SigstoreSpec) (policy.Signer, error) {

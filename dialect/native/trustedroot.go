@@ -9,8 +9,19 @@ import (
 const maxRootParts = 32
 
 // trustedRoot returns what a signer trusts, nil if it names nothing, and the path
-// of the field that said so.
+// of the field that said so. Of one that is not looked at it returns another,
+// which has authorities and logs of every kind, so that the rest of the signer is
+// checked.
 func (c *compiler) trustedRoot(path string, r *v1alpha1.TrustedRoot) (*dialect.TrustedRootSpec, string) {
+	passed := c.passed
+	spec, named := c.namedRoot(path, r)
+	if c.formal && (r == nil || c.passed > passed) {
+		return &dialect.TrustedRootSpec{PublicGood: true}, path
+	}
+	return spec, named
+}
+
+func (c *compiler) namedRoot(path string, r *v1alpha1.TrustedRoot) (*dialect.TrustedRootSpec, string) {
 	if r == nil {
 		return nil, path
 	}

@@ -14,6 +14,9 @@ type Options struct {
 	// is asked before policies are read, and they are read again when it differs.
 	// Nil never changes.
 	Revision func() uint64
+	// ExceptionsAlone says that the policies which exceptions lift are elsewhere:
+	// paths with nothing but exceptions are then no error.
+	ExceptionsAlone bool
 }
 
 func (o Options) revision() uint64 {
@@ -66,8 +69,9 @@ func weakenings(notes []policy.Note) int {
 
 // Load reads the files and directories that paths name (see
 // [dialect.ReadFiles]). Paths without a policy or deny list among them are an
-// error: whoever names some wants some (TRUST R48). The error is [dialect.Errors] and holds
-// everything that is wrong; the Set is then zero.
+// error, unless the options say otherwise: whoever names some wants some (TRUST
+// R48). The error is [dialect.Errors] and holds everything that is wrong; the Set
+// is then zero.
 func Load(paths []string, o Options) (Set, error) {
 	attempt := load(paths, o)
 	return attempt.set, attempt.err
@@ -105,7 +109,8 @@ func load(paths []string, o Options) attempt {
 	references := newReferences()
 	set, err := compile(documents, references, o)
 	failed = append(failed, dialect.ErrorsOf(err, "")...)
-	if len(paths) > 0 && len(set.Policies)+len(set.Denials) == 0 && len(failed) == 0 {
+	enough := len(set.Policies)+len(set.Denials) > 0 || o.ExceptionsAlone && len(set.Exceptions) > 0
+	if len(paths) > 0 && !enough && len(failed) == 0 {
 		failed = append(failed, &dialect.Error{File: paths[0], Message: "expected at least one policy among the documents, got none"})
 	}
 	done := attempt{err: failed.Err(), references: references.names(), content: content{digestOf(files, unreadable, references), revision}}

@@ -31,6 +31,7 @@ const (
 // door is one of the admission doors.
 type door string
 
+// The doors for workloads.
 const (
 	mutate   door = "mutate"
 	validate door = "validate"
@@ -83,6 +84,10 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) {
 		text(w, statusOf(err), err.Error())
 		return
 	}
+	if c.door == policies {
+		c.form(ctx, w)
+		return
+	}
 	c.write(ctx, w, c.decide(ctx, slot))
 }
 
@@ -129,7 +134,7 @@ func (c *call) recover(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.server.panicked(r.Context(), c.door, p)
-	if c.request == nil {
+	if c.request == nil || c.door == policies {
 		text(w, http.StatusInternalServerError, "internal error; the request was not decided")
 		return
 	}

@@ -121,6 +121,15 @@ func CertificateFiles(certFile, keyFile string, now func() time.Time, failed fun
 
 // Get returns the current certificate.
 func (f *FileCertificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return f.current(), nil
+}
+
+// NotAfter returns until when the current certificate is valid. It is served
+// beyond that: callers who check refuse it, and those who do not go on.
+func (f *FileCertificate) NotAfter() time.Time { return f.current().Leaf.NotAfter }
+
+// current returns the certificate of the files as they are now.
+func (f *FileCertificate) current() *tls.Certificate {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if now := f.now(); now.Sub(f.read) >= certificatePoll {
@@ -129,7 +138,7 @@ func (f *FileCertificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			f.failed(err)
 		}
 	}
-	return f.certificate, nil
+	return f.certificate
 }
 
 // load compares by content: a Secret's volume swaps links, and the time of a

@@ -57,15 +57,17 @@ func (c *checkCall) results(ctx context.Context, d engine.Decision) ([]checkResu
 type imageFailure struct{ signature, attestation string }
 
 // judgeImage returns the image's result, nothing for one that its trust policy
-// allows unverified (level skip) or that an exception lifts it from, or why it
-// fails.
+// allows unverified (level skip), or why it fails. One that an exception lifts it
+// from is pinned like any other: exceptions and deny lists spoke of that digest,
+// and it is what must run (TRUST R39). Where the tag could not be looked up there
+// is nothing to pin, and an exception is for outages too.
 func (c *checkCall) judgeImage(asked checkImage, d engine.ImageDecision) (*checkResult, imageFailure) {
 	switch {
-	case d.Outcome == policy.Allowed && d.Excepted():
+	case d.Outcome == policy.Allowed && d.Excepted() && d.Digest.IsZero():
 		return nil, imageFailure{}
-	case d.Outcome == policy.Allowed && !d.Enforced():
+	case d.Outcome == policy.Allowed && !d.Enforced() && !d.Excepted():
 		return nil, imageFailure{signature: asked.failed("no policy that enforces allows the image")}
-	case d.Outcome == policy.Allowed && !proven(d):
+	case d.Outcome == policy.Allowed && !proven(d) && !d.Excepted():
 		return nil, imageFailure{}
 	case d.Outcome == policy.Allowed && d.Digest.IsZero():
 		return nil, imageFailure{signature: asked.failed("expected the digest that was verified, got none")}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bonafide-dev/bonafide/engine"
+	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/internal/server"
 	"github.com/bonafide-dev/bonafide/policy"
 )
@@ -92,8 +93,8 @@ func TestR47DryRunAnnouncesNothing(t *testing.T) {
 }
 
 // TestLiftedAtCheckImages: an image that an exception lifts its trust policy from
-// is one that the policy does not ask about: no failure, and no digest that would
-// say that it was verified.
+// is one that the policy does not ask about. It does not fail, also where its tag
+// could not be looked up.
 func TestLiftedAtCheckImages(t *testing.T) {
 	var log bytes.Buffer
 	s := newServer(t, lift(true), checked, logTo(&log))
@@ -107,5 +108,46 @@ func TestLiftedAtCheckImages(t *testing.T) {
 	lines := decisionLines(t, &log)
 	if len(lines) != 1 || lines[0]["door"] != "checkimages" || lines[0]["outcome"] != "allowed" || lines[0]["trustPolicy"] != "tp" {
 		t.Errorf("want the decision in the log, got %v", lines)
+	}
+}
+
+// TestR39LiftedAtCheckImagesIsPinned: the digest that exceptions and deny lists
+// were asked about is the one that runs, however the tag moves.
+func TestR39LiftedAtCheckImagesIsPinned(t *testing.T) {
+	d, err := imageref.ParseDigest(digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lifts := lift(false)
+	cases := map[string]struct {
+		reason string
+		change func(*engine.ImageDecision)
+		status int
+		want   string
+	}{
+		"Resolved": {"the digest is known", func(i *engine.ImageDecision) { i.Digest = d }, http.StatusOK, `"value": "ghcr.io/acme/app@` + digest + `"`},
+		"Outage":   {"it is not", func(*engine.ImageDecision) {}, http.StatusOK, `"results": []`},
+		"R48NotEnforced": {"nobody lifts anything of a policy that only reports", func(i *engine.ImageDecision) {
+			i.Digest, i.Policies[0].Mode = d, policy.Audit
+		}, http.StatusNotAcceptable, "no policy that enforces allows the image"},
+		"R15Another": {"another policy is not lifted and does not allow", func(i *engine.ImageDecision) {
+			i.Digest = d
+			*i = by(*i, policy.Enforce, policy.Denied, notSigned)
+		}, http.StatusNotAcceptable, "a signature by key A"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, server.DeciderFunc(func(ctx context.Context, r engine.Request) engine.Decision {
+				decision := lifts(ctx, r)
+				for i := range decision.Images {
+					tc.change(&decision.Images[i])
+				}
+				return decision
+			}), checked)
+			w := postCheck(s.Doors(), images(""))
+			if w.Code != tc.status || !strings.Contains(w.Body.String(), tc.want) {
+				t.Errorf("%s: want %d with %s, got %d: %s", tc.reason, tc.status, tc.want, w.Code, w.Body)
+			}
+		})
 	}
 }

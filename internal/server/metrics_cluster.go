@@ -18,6 +18,8 @@ const maxExceptions = 200
 type clusterMetrics struct {
 	observeOnly prometheus.Gauge
 	ready       *prometheus.GaugeVec
+	synced      prometheus.Gauge
+	unreadable  *prometheus.GaugeVec
 	expires     prometheus.Gauge
 	audited     prometheus.Gauge
 	uncovered   *prometheus.GaugeVec
@@ -28,6 +30,8 @@ func newClusterMetrics() clusterMetrics {
 	return clusterMetrics{
 		observeOnly: gauge("observe_only", "1 if the admission webhooks admit everything, whatever is decided."),
 		ready:       gauges("policy_objects", "Policies, exceptions and deny lists of the cluster, by kind and whether they are in force.", "kind", "ready"),
+		synced:      gauge("policies_synced_timestamp_seconds", "Up to when the cluster's policies, and what they name, are known to be those of the API server; what is known stays in force however old it is."),
+		unreadable:  gauges("policy_kind_unreadable", "1 for each kind of the cluster whose objects should be read and cannot be; those known stay in force.", "resource"),
 		expires:     gauge("certificate_expiry_timestamp_seconds", "When the certificate of the webhooks expires."),
 		audited:     gauge("audit_last_timestamp_seconds", "When running workloads were last decided anew, all of them."),
 		uncovered:   gauges("uncovered_images", "Images of running workloads that no enforcing policy covers, by namespace, at the last audit.", "namespace"),
@@ -40,7 +44,7 @@ func gauges(name, help string, labels ...string) *prometheus.GaugeVec {
 }
 
 func (c clusterMetrics) all() []prometheus.Collector {
-	return []prometheus.Collector{c.observeOnly, c.ready, c.expires, c.audited, c.uncovered, c.exceptions}
+	return []prometheus.Collector{c.observeOnly, c.ready, c.synced, c.unreadable, c.expires, c.audited, c.uncovered, c.exceptions}
 }
 
 func (m *Metrics) observing(only bool) {
@@ -56,6 +60,21 @@ func (m *Metrics) observing(only bool) {
 func (m *Metrics) PolicyReady(kind string, ready, notReady int) {
 	m.cluster.ready.WithLabelValues(kind, "true").Set(float64(ready))
 	m.cluster.ready.WithLabelValues(kind, "false").Set(float64(notReady))
+}
+
+// PoliciesSynced records up to when the cluster's policies are known, which may
+// be the zero time, and which resources cannot be read, in place of those that
+// were recorded before.
+func (m *Metrics) PoliciesSynced(at time.Time, unreadable []string) {
+	if !at.IsZero() {
+		m.cluster.synced.Set(float64(at.Unix()))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cluster.unreadable.Reset()
+	for _, resource := range unreadable {
+		m.cluster.unreadable.WithLabelValues(resource).Set(1)
+	}
 }
 
 // CertificateExpires records until when the certificate of the doors is valid.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/internal/server"
 	"github.com/bonafide-dev/bonafide/policy"
+	"github.com/bonafide-dev/bonafide/registry"
 )
 
 const (
@@ -364,5 +366,41 @@ func TestR23StatementIsNoSignatureReport(t *testing.T) {
 	report := provide(t, s, ratifyV1, "a:1").Response.Items[0].Value.(map[string]any)["verifierReports"].([]any)[0].(map[string]any)
 	if report["type"] != "attestation" || report["artifactType"] != "application/spdx+json" || report["referenceDigest"] != nil {
 		t.Errorf("want a statement of its type, got %v", report)
+	}
+}
+
+// TestR36NamespaceOfAKeyLendsNoPullSecrets: whoever may ask Gatekeeper's
+// questions writes the namespace of a key, and learns nothing that only that
+// namespace's credentials can read, those of its default account included.
+func TestR36NamespaceOfAKeyLendsNoPullSecrets(t *testing.T) {
+	keychain := registry.PullSecrets{
+		Secrets: registry.SecretGetterFunc(func(_ context.Context, namespace, name string) ([]byte, error) {
+			t.Errorf("read Secret %s/%s", namespace, name)
+			return nil, errBoom
+		}),
+		ServiceAccount: func(_ context.Context, namespace, name string) ([]string, error) {
+			t.Errorf("read service account %s/%s", namespace, name)
+			return []string{"pull"}, nil
+		},
+	}
+	var asked atomic.Int64
+	s := newServer(t, server.DeciderFunc(func(ctx context.Context, r engine.Request) engine.Decision {
+		asked.Add(1)
+		for _, i := range r.Images {
+			ref, err := imageref.Parse(i.Ref)
+			if err != nil {
+				t.Error(err)
+			}
+			if found, err := keychain.Credentials(ctx, r.Puller, ref.Repository()); err != nil || len(found) > 0 {
+				t.Errorf("want no credentials, got %d, %v", len(found), err)
+			}
+		}
+		return each(allow)(ctx, r)
+	}))
+	for _, path := range providerPaths() {
+		provide(t, s, path, "[team-a]ghcr.io/acme/private:v1", "[]ghcr.io/acme/private:v1", "ghcr.io/acme/private:v1")
+	}
+	if got := int(asked.Load()); got != 3*len(providerPaths()) {
+		t.Errorf("want each namespace of each path asked about, got %d", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 
 	kjson "sigs.k8s.io/json"
 )
@@ -97,6 +98,7 @@ type answer struct {
 	Refused  []string // the lines of Message that are about images
 	Warnings []string
 	Patch    []patchOp
+	Invalid  bool // the object is not what it must be, rather than not permitted
 	// Annotations are for the API server's audit log.
 	Annotations map[string]string
 }
@@ -146,7 +148,10 @@ func (a answer) encode(uid string) ([]byte, error) {
 		UID: uid, Allowed: a.Allowed, Warnings: a.Warnings, AuditAnnotations: a.Annotations,
 	}}
 	if !a.Allowed {
-		r.Response.Status = &reviewStatus{Message: a.Message, Reason: "Forbidden", Code: 403}
+		r.Response.Status = &reviewStatus{Message: a.Message, Reason: "Forbidden", Code: http.StatusForbidden}
+		if a.Invalid {
+			r.Response.Status.Reason, r.Response.Status.Code = "Invalid", http.StatusUnprocessableEntity
+		}
 	}
 	if a.Allowed && len(a.Patch) > 0 {
 		patch, err := json.Marshal(a.Patch)

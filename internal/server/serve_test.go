@@ -326,6 +326,10 @@ func TestCertificateFiles(t *testing.T) {
 		if err != nil || !bytes.Equal(c.Certificate[0], der) {
 			t.Errorf("%s: got another certificate, %v", reason, err)
 		}
+		leaf, err := x509.ParseCertificate(der)
+		if err != nil || !f.NotAfter().Equal(leaf.NotAfter) {
+			t.Errorf("%s: want the end %v, got %v, %v", reason, leaf.NotAfter, f.NotAfter(), err)
+		}
 	}
 	second := write("two.example")
 	want("not looked at yet", first)

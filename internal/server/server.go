@@ -83,6 +83,9 @@ type Options struct {
 	// [DefaultGatekeeperTimeout]; a Provider's URL may ask for less with
 	// "?timeout=".
 	GatekeeperTimeout time.Duration
+	// Policies looks at objects of our own kinds when they are written. Nil: nobody
+	// is told before they are loaded.
+	Policies PolicyForms
 	// CheckImages are the settings of /checkimages.
 	CheckImages CheckImagesOptions
 	// Unmatched is what happens to images that no enforcing policy covers.
@@ -137,6 +140,7 @@ type Server struct {
 	slots       chan struct{}
 	reading     places // of /checkimages
 	conditions  places // of /checkimages
+	forms       places // of the policies' door
 	bodies      *bodyReader
 	draining    drainFlag
 }
@@ -170,6 +174,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		options: o, log: o.Logger, metrics: o.Metrics, bodies: newBodyReader(),
 		slots: make(chan struct{}, maxInFlight), reading: make(places, maxReading), conditions: make(places, maxConditionHolders),
+		forms: make(places, maxForms),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -193,6 +198,9 @@ func (s *Server) Doors() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /admission/mutate", s.admission(mutate))
 	mux.Handle("POST /admission/validate", s.admission(validate))
+	if s.options.Policies != nil {
+		mux.Handle("POST "+policyPath, s.admission(policies))
+	}
 	s.providers(mux)
 	mux.Handle("/checkimages", s.checkImages())
 	return mux

@@ -32,16 +32,21 @@ type WebhookConfig struct {
 	ObserveOnly bool
 }
 
+// RegistrationName is the name of both webhook configurations.
+const RegistrationName = "bonafide"
+
 const (
 	kubeSystem    = "kube-system"
 	mainTimeout   = 10 // seconds: room for a first verification
 	systemTimeout = 2  // seconds: TRUST R44
+	policyTimeout = 5  // seconds: a person waits, and nothing is asked of anybody
 )
 
 // Objects returns the webhook configurations. Each has two webhooks (TRUST R44):
 // one that fails closed for all namespaces but kube-system and our own, and one
 // for those two that lets them in when we are down or slow, so that a cluster
-// can always heal itself. An error says what is wrong with the config.
+// can always heal itself. The validating one has a third, for objects of our own
+// kinds ([Options.Policies]), which lets them in then too. An error says what is wrong with the config.
 func (c WebhookConfig) Objects() (*registration.MutatingWebhookConfiguration, *registration.ValidatingWebhookConfiguration, error) {
 	if err := c.check(); err != nil {
 		return nil, nil, err
@@ -109,7 +114,7 @@ func (c WebhookConfig) mutating() *registration.MutatingWebhookConfiguration {
 	}
 	return &registration.MutatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: registration.SchemeGroupVersion.String(), Kind: "MutatingWebhookConfiguration"},
-		ObjectMeta: metav1.ObjectMeta{Name: "bonafide"},
+		ObjectMeta: metav1.ObjectMeta{Name: RegistrationName},
 		Webhooks: []registration.MutatingWebhook{
 			hook("mutate.bonafide.dev", c.main(), c.failure(), mainTimeout),
 			hook("mutate-system.bonafide.dev", c.system(), registration.Ignore, systemTimeout),
@@ -127,11 +132,29 @@ func (c WebhookConfig) validating() *registration.ValidatingWebhookConfiguration
 	}
 	return &registration.ValidatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: registration.SchemeGroupVersion.String(), Kind: "ValidatingWebhookConfiguration"},
-		ObjectMeta: metav1.ObjectMeta{Name: "bonafide"},
+		ObjectMeta: metav1.ObjectMeta{Name: RegistrationName},
 		Webhooks: []registration.ValidatingWebhook{
 			hook("validate.bonafide.dev", c.main(), c.failure(), mainTimeout),
 			hook("validate-system.bonafide.dev", c.system(), registration.Ignore, systemTimeout),
+			c.policies(),
 		},
+	}
+}
+
+// policies is the webhook for our own kinds, wherever they are. It takes nothing
+// but what people write: deletions and statuses are not its business.
+func (c WebhookConfig) policies() registration.ValidatingWebhook {
+	return registration.ValidatingWebhook{
+		Name: "policies.bonafide.dev", ClientConfig: c.client(policyPath), NamespaceSelector: &metav1.LabelSelector{},
+		Rules: []registration.RuleWithOperations{{
+			Operations: []registration.OperationType{registration.Create, registration.Update},
+			Rule: registration.Rule{
+				APIGroups: []string{"bonafide.dev"}, APIVersions: []string{"v1alpha1"}, Scope: new(registration.AllScopes),
+				Resources: []string{"clusterverificationpolicies", "imagedenylists", "verificationexceptions", "verificationpolicies"},
+			},
+		}},
+		FailurePolicy: new(registration.Ignore), TimeoutSeconds: new(int32(policyTimeout)), AdmissionReviewVersions: []string{"v1"},
+		MatchPolicy: new(registration.Equivalent), SideEffects: new(registration.SideEffectClassNone),
 	}
 }
 

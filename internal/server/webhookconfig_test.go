@@ -2,12 +2,14 @@ package server_test
 
 import (
 	"bytes"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	registration "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/bonafide-dev/bonafide/internal/server"
@@ -34,8 +36,8 @@ func configurations(t *testing.T, c server.WebhookConfig) (m registration.Mutati
 
 func TestR44SystemNamespacesAreNeverLockedOut(t *testing.T) {
 	m, v := configurations(t, server.WebhookConfig{URL: "https://10.0.0.1:9443/", CABundle: []byte("ca"), SystemNamespace: "bonafide-system"})
-	if len(m.Webhooks) != 2 || len(v.Webhooks) != 2 {
-		t.Fatalf("want two webhooks each, got %d and %d", len(m.Webhooks), len(v.Webhooks))
+	if len(m.Webhooks) != 2 || len(v.Webhooks) != 3 {
+		t.Fatalf("want two webhooks each and one for policies, got %d and %d", len(m.Webhooks), len(v.Webhooks))
 	}
 	for i, want := range []struct {
 		failure registration.FailurePolicyType
@@ -80,7 +82,7 @@ func TestR39Registration(t *testing.T) {
 			t.Errorf("%s: want one system namespace, got %q", w.Name, got)
 		}
 	}
-	for _, w := range v.Webhooks {
+	for _, w := range v.Webhooks[:2] {
 		if *w.ClientConfig.Service.Path != validateDoor {
 			t.Errorf("%s: got client %v", w.Name, w.ClientConfig)
 		}
@@ -107,6 +109,53 @@ func TestR39Registration(t *testing.T) {
 	if !slices.Contains(resources, "/v1/pods/ephemeralcontainers") {
 		t.Errorf("want the ephemeral containers registered, got %q", resources)
 	}
+}
+
+// TestR44PoliciesCanBeWrittenWhenWeAreDown: their webhook is about all of our own
+// kinds, wherever they are, and about nothing else; what it cannot be asked about
+// is admitted, so that an image can always be stopped or a policy lifted.
+func TestR44PoliciesCanBeWrittenWhenWeAreDown(t *testing.T) {
+	for name, c := range map[string]server.WebhookConfig{
+		"Service": {ServiceNamespace: "bonafide-system", ServiceName: "bonafide", SystemNamespace: "bonafide-system"},
+		"URL":     {URL: "https://10.0.0.1:9443/prefix", SystemNamespace: "kube-system", ExcludeNamespaces: []string{"team-a"}},
+		"Only":    {URL: "https://10.0.0.1:9443/prefix", SystemNamespace: "kube-system", OnlyNamespaces: []string{"team-a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, v := configurations(t, c)
+			got := v.Webhooks[2]
+			client := registration.WebhookClientConfig{URL: new("https://10.0.0.1:9443/prefix" + policyDoor)}
+			if c.URL == "" {
+				client = registration.WebhookClientConfig{Service: &registration.ServiceReference{Namespace: c.ServiceNamespace, Name: c.ServiceName, Path: new(policyDoor)}}
+			}
+			want := registration.ValidatingWebhook{
+				Name: "policies.bonafide.dev", ClientConfig: client, FailurePolicy: new(registration.Ignore), MatchPolicy: new(registration.Equivalent),
+				SideEffects: new(registration.SideEffectClassNone), TimeoutSeconds: new(int32(5)), AdmissionReviewVersions: []string{"v1"},
+				NamespaceSelector: &metav1.LabelSelector{},
+				Rules: []registration.RuleWithOperations{{
+					Operations: []registration.OperationType{registration.Create, registration.Update},
+					Rule:       registration.Rule{APIGroups: []string{"bonafide.dev"}, APIVersions: []string{"v1alpha1"}, Resources: definitions(t), Scope: new(registration.AllScopes)},
+				}},
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// definitions are the names of the resources that are installed, sorted.
+func definitions(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../../config/crd/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("want definitions, got %d, %v", len(files), err)
+	}
+	var names []string
+	for _, file := range files {
+		_, name, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".yaml"), "_")
+		names = append(names, name)
+	}
+	return names
 }
 
 func TestWebhookConfigRefuses(t *testing.T) {
