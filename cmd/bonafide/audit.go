@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/klog/v2"
 
 	"github.com/bonafide-dev/bonafide/engine"
+	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/internal/kube"
 	"github.com/bonafide-dev/bonafide/internal/kube/audit"
 	"github.com/bonafide-dev/bonafide/internal/policyset"
@@ -27,6 +30,9 @@ type auditOptions struct {
 	context     string
 	trustedRoot string
 	insecure    []string
+	pullSecrets []string
+	cloud       []string
+	registries  string
 }
 
 // auditWorkers is how many images are decided at once: nobody else waits.
@@ -34,8 +40,9 @@ const auditWorkers = 8
 
 const auditLong = `Decide anew about the images of running Pods, by the policies of the cluster.
 
-The cluster is kubectl's: --kubeconfig, else $KUBECONFIG, else the file in the home folder. Registries are read with
-the docker configuration of this machine. Nothing is written to the cluster.
+The cluster is kubectl's: --kubeconfig, else $KUBECONFIG, else the file in the home folder. Registries are read with the
+pull secrets of the Pods and their service accounts, as far as you may read those, and then with the docker
+configuration of this machine. Nothing is written to the cluster.
 
 With --policy, results are as they would be if those policies were applied to the cluster, and what changes by that is
 listed. A policy of a file takes the place of the cluster's of the same kind and name.
@@ -64,6 +71,9 @@ func newAudit() *cobra.Command {
 	f.StringVar(&o.context, "context", "", "context `NAME` of the kubeconfig (default: the current one)")
 	f.StringVar(&o.trustedRoot, "trusted-root", "", "Sigstore trusted root `FILE`, for signers that require the transparency log")
 	f.StringArrayVar(&o.insecure, "insecure-registry", nil, "registry `HOST[:PORT]` with which plain HTTP or unverified TLS is spoken; repeatable")
+	f.StringArrayVar(&o.pullSecrets, "pull-secret", nil, "pull secret `NS/NAME` of the cluster, for every image; repeatable")
+	f.StringSliceVar(&o.cloud, "cloud-credentials", nil, "clouds whose `NAMES` (aws, gcp, azure) give this machine credentials for their registries")
+	f.StringVar(&o.registries, "registries", "", "`FILE` with authorities, client certificates and mirrors of registries (docs/registries.md)")
 	return c
 }
 
@@ -83,31 +93,43 @@ func runAudit(ctx context.Context, o auditOptions, s streams) error {
 	}
 	client, namespace, err := kube.Workstation(o.kubeconfig, o.context, "bonafide/"+versionText())
 	if err != nil {
-		return hintError{err, "name a kubeconfig with --kubeconfig or $KUBECONFIG"}
+		return hintError{err, "name a kubeconfig with --kubeconfig or $KUBECONFIG, and one of its contexts with --context"}
 	}
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // what matters of what client-go says is said here
 	switch {
 	case o.all:
 		namespace = ""
 	case o.namespace != "":
 		namespace = o.namespace
 	}
-	remote, err := registry.New(registry.Options{
-		Clock: time.Now, Keychain: registry.NewDockerConfig("", time.Now), InsecureHosts: o.insecure,
-		Workstation: true, Proxy: proxy(), UserAgent: "bonafide/" + versionText(),
-	})
-	if err != nil {
-		return fmt.Errorf("--insecure-registry: %w", err)
-	}
-	defer remote.Close()
-	run := auditRun{options: o, client: client, registry: remote, namespace: namespace, streams: s}
-	found, err := run.sweeps(ctx)
+	pods := newPodCredentials(client)
+	remote, err := o.openRegistry(pods, s)
 	if err != nil {
 		return err
 	}
+	defer remote.Close()
+	run := auditRun{options: o, client: client, registry: remote, namespace: namespace, streams: s, progress: newProgress(s.err)}
+	found, err := run.sweeps(ctx)
+	run.progress.end()
+	if err != nil {
+		return run.explained(err)
+	}
+	pods.notes(s.err)
 	if err := found.print(o.output, s); err != nil {
 		return err
 	}
 	return outcomeOfAudit(found.report.Summary)
+}
+
+// explained adds to what the API server refuses what to do about it.
+func (r auditRun) explained(err error) error {
+	switch {
+	case apierrors.IsForbidden(err) && r.namespace == "":
+		return hintError{err, "audit a namespace of yours with -n NS, or ask for the right to list pods in all namespaces"}
+	case apierrors.IsForbidden(err):
+		return hintError{err, "ask for the right to list pods in namespace " + r.namespace + ", or name another one with -n NS"}
+	}
+	return err
 }
 
 // outcomeOfAudit returns the error that gives an audit its exit code: denied or
@@ -129,11 +151,21 @@ type auditRun struct {
 	registry  *registry.Client
 	namespace string // empty: all
 	streams   streams
+	progress  progress
+}
+
+// where names what is audited.
+func (r auditRun) where() string {
+	if r.namespace == "" {
+		return "the cluster"
+	}
+	return "namespace " + r.namespace
 }
 
 // audited is what a run found.
 type audited struct {
 	report audit.Report
+	where  string
 	// changes are from the cluster's policies to those with --policy's.
 	changes   []auditChange
 	projected bool // there was a --policy
@@ -151,47 +183,63 @@ func (r auditRun) sweeps(ctx context.Context) (audited, error) {
 	}
 	keeper := newKeeper(r.registry, nil, r.options.insecure, nil)
 	makers.Material = keeper
+	r.progress.at("reading policies")
 	rules, err := fetched(ctx, keeper, func() (auditRules, error) { return r.rules(ctx, makers) })
 	if err != nil {
 		return audited{}, err
 	}
+	labels, err := audit.ReadLabels(ctx, r.client, r.namespace)
+	if apierrors.IsNotFound(err) { // it has no Pods, and that is not what was meant
+		return audited{}, hintError{err, "name a namespace of the cluster with -n NS, or all of them with -A"}
+	}
+	if err != nil { // as for a user who may see Pods alone: policies that select by them cannot be told
+		rules.notes = append(rules.notes, fmt.Sprintf("namespaces' labels are not known: %v", err))
+	}
+	r.progress.end()
 	for _, note := range rules.notes {
 		fmt.Fprintf(r.streams.err, "note: %s\n", printable(note))
 	}
-	labels, err := audit.ReadLabels(ctx, r.client, r.namespace)
-	if err != nil { // as for a user who may see Pods alone: policies that select by them cannot be told
-		fmt.Fprintf(r.streams.err, "note: namespaces' labels are not known: %v\n", err)
-	}
-	now, err := r.sweep(ctx, rules.now, labels)
-	if err != nil || len(r.options.policies) == 0 {
-		return audited{report: now}, err
-	}
-	then, err := r.sweep(ctx, rules.then, labels)
+	return r.compare(ctx, rules, labels)
+}
+
+// compare audits by both sets of rules, with one engine: what was proven for the
+// one is known for the other.
+func (r auditRun) compare(ctx context.Context, rules auditRules, labels audit.Labels) (audited, error) {
+	e, err := engine.New(r.registry, engine.Options{Now: time.Now, NamedHost: r.namedHost})
 	if err != nil {
 		return audited{}, err
 	}
-	return audited{report: then, changes: changed(now, then), projected: true}, nil
-}
-
-// sweep audits once by the rules.
-func (r auditRun) sweep(ctx context.Context, rules engine.Rules, labels audit.Labels) (audit.Report, error) {
-	e, err := engine.New(r.registry, engine.Options{Now: time.Now, NamedHost: named(r.options.insecure)})
-	if err != nil {
-		return audit.Report{}, err
-	}
-	e.Swap(engine.NewSnapshotOf(rules))
 	o := audit.Options{
-		Client: r.client, Decider: e, In: r.namespace, Now: time.Now, Workers: auditWorkers, Eager: true,
-		Progress: progressBar(r.streams.err),
+		Client: r.client, Decider: e, Sources: r.registry, In: r.namespace, Now: time.Now, Workers: auditWorkers, Eager: true, Progress: r.progress.bar,
 	}
 	if labels != nil {
 		o.Namespaces = labels
 	}
 	auditor, err := audit.New(o)
 	if err != nil {
-		return audit.Report{}, err
+		return audited{}, err
 	}
-	return auditor.Sweep(ctx)
+	sweep := func(rules engine.Rules) (audit.Report, error) {
+		r.progress.at("listing Pods")
+		e.Swap(engine.NewSnapshotOf(rules))
+		return auditor.Sweep(ctx)
+	}
+	now, err := sweep(rules.now)
+	if err != nil || len(r.options.policies) == 0 {
+		return audited{report: now, where: r.where()}, err
+	}
+	then, err := sweep(rules.then)
+	if err != nil {
+		return audited{}, err
+	}
+	return audited{report: then, where: r.where(), changes: changed(now, then), projected: true}, nil
+}
+
+// namedHost reports whether the user vouches for a registry's host, by a flag or
+// in the file of registries.
+func (r auditRun) namedHost(host string) bool {
+	ref, err := imageref.Parse(host + "/any")
+	return err == nil && r.registry.Named(ref.Repository())
 }
 
 // auditRules are the cluster's rules, and as they would be with --policy's.
@@ -202,13 +250,21 @@ type auditRules struct {
 
 func (r auditRun) rules(ctx context.Context, makers policyset.Signers) (auditRules, error) {
 	options := clusterPolicyOptions(makers)
+	var set policyset.Set
+	if len(r.options.policies) > 0 { // first: what is wrong with files is told at once
+		var err error
+		files := options
+		files.ExceptionsAlone = true // those that they lift are the cluster's
+		if set, err = policyset.Load(r.options.policies, files); err != nil {
+			return auditRules{}, err
+		}
+	}
+	if err := greet(ctx, r.client); err != nil {
+		return auditRules{}, err
+	}
 	now, notes, err := clusterRules(ctx, r.client, options)
 	if err != nil || len(r.options.policies) == 0 {
 		return auditRules{now: now, notes: notes}, err
-	}
-	set, err := policyset.Load(r.options.policies, options)
-	if err != nil {
-		return auditRules{}, err
 	}
 	then := engine.Rules{
 		Policies:   applied(now.Policies, set.Policies, func(p policy.Policy) policy.Origin { return p.Origin }),
@@ -256,19 +312,4 @@ func changed(now, then audit.Report) []auditChange {
 		}
 	}
 	return changes
-}
-
-// progressBar returns what draws a bar on a terminal, or nil.
-func progressBar(w io.Writer) func(done, total int) {
-	if !terminal(w) {
-		return nil
-	}
-	const width = 40
-	return func(done, total int) {
-		filled := width * done / max(total, 1)
-		fmt.Fprintf(w, "\r[%-*s] %d/%d ", width, bar(filled), done, total)
-		if done == total {
-			fmt.Fprint(w, "\r\x1b[K")
-		}
-	}
 }

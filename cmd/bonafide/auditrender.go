@@ -3,13 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
-	"strconv"
-	"strings"
-	"text/tabwriter"
-
-	"golang.org/x/term"
+	"time"
 
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/internal/kube/audit"
@@ -48,11 +42,20 @@ type (
 		Outcome policy.Outcome  `json:"outcome"`
 		Reason  evidence.Reason `json:"reason,omitempty"`
 		Message string          `json:"message,omitempty"`
+		// Exceptions lift the policy: it is not asked.
+		Exceptions []jsonLift `json:"exceptions,omitempty"`
+	}
+	jsonLift struct {
+		Name       string    `json:"name"`
+		Reason     string    `json:"reason"`
+		Expires    time.Time `json:"expires"`
+		BreakGlass bool      `json:"breakGlass,omitempty"`
 	}
 	jsonAuditSummary struct {
 		Pods      int `json:"pods"`
 		Images    int `json:"images"`
 		Allowed   int `json:"allowed"`
+		Excepted  int `json:"excepted"` // of allowed: exceptions lift a policy
 		Denied    int `json:"denied"`
 		Undecided int `json:"undecided"`
 		Unmatched int `json:"unmatched"`
@@ -92,7 +95,7 @@ func (a audited) json() jsonAudit {
 	r := a.report
 	j := jsonAudit{Results: []jsonAudited{}, Uncovered: []jsonUncovered{}, Summary: jsonAuditSummary{
 		Pods: r.Pods, Images: len(r.Results),
-		Allowed: r.Summary.Allowed, Denied: r.Summary.Denied, Undecided: r.Summary.Undecided, Unmatched: r.Summary.Unmatched,
+		Allowed: r.Summary.Allowed, Excepted: r.Summary.Excepted, Denied: r.Summary.Denied, Undecided: r.Summary.Undecided, Unmatched: r.Summary.Unmatched,
 	}}
 	for _, result := range r.Results {
 		one := jsonAudited{
@@ -100,9 +103,7 @@ func (a audited) json() jsonAudit {
 			Outcome: result.Outcome, Reason: result.Reason, Message: result.Message, Policies: []jsonAuditedPolicy{},
 		}
 		for _, p := range result.Policies {
-			one.Policies = append(one.Policies, jsonAuditedPolicy{
-				Name: p.Origin.String(), Mode: p.Mode.String(), Outcome: p.Outcome, Reason: p.Reason, Message: p.Message,
-			})
+			one.Policies = append(one.Policies, jsonAuditedPolicyOf(p))
 		}
 		j.Results = append(j.Results, one)
 	}
@@ -120,78 +121,16 @@ func (a audited) json() jsonAudit {
 	return j
 }
 
+func jsonAuditedPolicyOf(p audit.PolicyVerdict) jsonAuditedPolicy {
+	j := jsonAuditedPolicy{Name: p.Origin.String(), Mode: p.Mode.String(), Outcome: p.Outcome, Reason: p.Reason, Message: p.Message}
+	for _, l := range p.Lifts {
+		j.Exceptions = append(j.Exceptions, jsonLift{Name: l.Exception.String(), Reason: l.Reason, Expires: l.Expires.UTC(), BreakGlass: l.BreakGlass})
+	}
+	return j
+}
+
 func placeOf(r audit.Result) jsonPlace {
 	return jsonPlace{Namespace: r.Namespace, Pod: r.Pod, Container: r.Container, List: r.List, Image: r.Image}
-}
-
-// table prints for people: what there is, what no policy covers, what would
-// change, and how much of each.
-func (a audited) table(w io.Writer) error {
-	r := renderer{w: w, colour: colourful(w)}
-	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(columns, "NAMESPACE\tPOD\tCONTAINER\tIMAGE\tOUTCOME\tREASON")
-	for _, result := range a.report.Results {
-		row(columns, result.Namespace, result.Pod, result.Container, result.Image, result.Outcome.String(), string(result.Reason))
-	}
-	if err := columns.Flush(); err != nil {
-		return err
-	}
-	for _, u := range a.report.Uncovered {
-		fmt.Fprintf(w, "%s no policy covers %d images of %d Pods in namespace %s\n", r.mark(policy.Unmatched), len(u.Images), u.Pods, u.Namespace)
-	}
-	a.why(r)
-	if err := a.changeTable(w); err != nil {
-		return err
-	}
-	s := a.report.Summary
-	_, err := fmt.Fprintf(w, "%d Pods: %d images allowed, %d denied, %d undecided, %d unmatched.\n", a.report.Pods, s.Allowed, s.Denied, s.Undecided, s.Unmatched)
-	return err
-}
-
-// why says once each what is wrong with images that a policy covers.
-func (a audited) why(r renderer) {
-	said := map[string]bool{}
-	for _, result := range a.report.Results {
-		if result.Message == "" || !result.Covered() || said[result.Image+result.Message] {
-			continue
-		}
-		said[result.Image+result.Message] = true
-		fmt.Fprintf(r.w, "%s %s: %s\n", r.mark(result.Outcome), printable(result.Image), printable(result.Message))
-	}
-}
-
-func (a audited) changeTable(w io.Writer) error {
-	if !a.projected {
-		return nil
-	}
-	if len(a.changes) == 0 {
-		fmt.Fprintln(w, "\nThe policies would change nothing.")
-		return nil
-	}
-	fmt.Fprintf(w, "\nThe policies would change %d:\n", len(a.changes))
-	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(columns, "NAMESPACE\tPOD\tIMAGE\tNOW\tTHEN\tREASON")
-	for _, c := range a.changes {
-		row(columns, c.then.Namespace, c.then.Pod, c.then.Image, c.now.Outcome.String(), c.then.Outcome.String(), string(c.then.Reason))
-	}
-	return columns.Flush()
-}
-
-func row(w io.Writer, cells ...string) {
-	for i, cell := range cells {
-		cells[i] = printable(cell)
-	}
-	fmt.Fprintln(w, strings.Join(cells, "\t"))
-}
-
-// printable keeps what authors of Pods wrote from steering the terminal.
-func printable(s string) string {
-	for _, c := range s {
-		if !strconv.IsPrint(c) {
-			return strconv.Quote(s)
-		}
-	}
-	return s
 }
 
 // remedies are those of everything that went wrong, each once.
@@ -205,11 +144,4 @@ func (a audited) remedies() []string {
 		}
 	}
 	return found
-}
-
-func bar(n int) string { return strings.Repeat("#", n) }
-
-func terminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
 }

@@ -28,7 +28,7 @@ func (v *service) certificate(ctx context.Context, o *server.Options) error {
 		if err != nil {
 			return fmt.Errorf("--tls-cert: %w", err)
 		}
-		o.GetCertificate = files.Get
+		o.GetCertificate, v.expires = files.Get, files.NotAfter
 		return nil
 	}
 	ca, err := v.madeCertificate(ctx, o)
@@ -52,7 +52,7 @@ func (v *service) madeCertificate(ctx context.Context, o *server.Options) (ca []
 		if err != nil {
 			return nil, err
 		}
-		o.GetCertificate = keeper.Get
+		o.GetCertificate, v.expires = keeper.Get, keeper.NotAfter
 		return keeper.CABundle(), nil
 	}
 	made, ca, err := server.SelfSigned(v.options.hosts(), time.Now())
@@ -60,6 +60,7 @@ func (v *service) madeCertificate(ctx context.Context, o *server.Options) (ca []
 		return nil, err
 	}
 	o.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &made, nil }
+	v.expires = func() time.Time { return made.Leaf.NotAfter }
 	return ca, nil
 }
 

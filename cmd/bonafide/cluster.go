@@ -11,13 +11,17 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/pflag"
 	admission "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/bonafide-dev/bonafide/api/v1alpha1"
+	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/dialect/native"
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/internal/cloudkeys"
 	"github.com/bonafide-dev/bonafide/internal/kube"
@@ -77,10 +81,13 @@ type cluster struct {
 	certificates *certificates.Keeper // nil: a certificate from files
 	events       *events.Recorder
 	auditor      *audit.Auditor
+	swept        atomic.Pointer[audit.Report] // the last sweep; nil while another replica leads
 	// What is registered; nil: nothing.
 	mutating   *admission.MutatingWebhookConfiguration
 	validating *admission.ValidatingWebhookConfiguration
 	identity   string // of this replica
+	// ruled holds a token if the rules have changed since the last sweep began.
+	ruled chan struct{}
 	// settled is closed once policies are loaded.
 	settled  chan struct{}
 	settling sync.Once
@@ -98,7 +105,7 @@ func newCluster(client *kube.Client, log *slog.Logger) (*cluster, error) {
 		return nil, err
 	}
 	return &cluster{
-		client: client, credentials: credentials.New(client.Typed, time.Now), events: recorder, identity: identity, settled: make(chan struct{}),
+		client: client, credentials: credentials.New(client.Typed, time.Now), events: recorder, identity: identity, settled: make(chan struct{}), ruled: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -115,25 +122,45 @@ func (v *service) openCluster(ctx context.Context, o policyset.Options) error {
 	}
 	v.cluster.policies, err = policies.New(policies.Options{
 		Client: v.cluster.client, Dialects: o.Dialects, Revision: o.Revision, Now: time.Now, Log: v.log,
-		Changed: func(set policies.Set) { v.clusterChanged(ctx, set) },
+		Changed:  func(set policies.Set) { v.clusterChanged(ctx, set) },
+		Required: v.requiredKinds(ctx), Counts: v.cluster.counts,
 	})
 	if err != nil {
 		return err
 	}
 	v.cluster.auditor, err = audit.New(audit.Options{
-		Client: v.cluster.client, Decider: v.engine, Namespaces: v.cluster.policies, Now: time.Now, Log: v.log,
+		Client: v.cluster.client, Decider: v.engine, Sources: v.client, Namespaces: v.cluster.policies, Now: time.Now, Log: v.log,
 		Metrics: v.metrics, Events: v.cluster.events,
 	})
 	return err
+}
+
+// requiredKinds are those without which a cluster's policies are not complete:
+// our own. Beside policies from files the cluster's are optional.
+func (v *service) requiredKinds(ctx context.Context) []schema.GroupResource {
+	if len(v.options.policies) > 0 {
+		v.log.InfoContext(ctx, "policies come from files; the kinds of "+v1alpha1.Group+" need not be installed in the cluster, and count where they are")
+		return nil
+	}
+	return policies.Definitions([]dialect.Dialect{&native.Dialect{}})
+}
+
+// counts are the figures of a policy in the last sweep of this leader.
+func (c *cluster) counts(kind, namespace, name string) (matched, denied int64, known bool) {
+	report := c.swept.Load()
+	if report == nil {
+		return 0, 0, false
+	}
+	matched, denied = report.Counts(kind, namespace, name)
+	return matched, denied, true
 }
 
 // sharedCertificate waits for the certificate that the replicas share.
 func (v *service) sharedCertificate(ctx context.Context) (*certificates.Keeper, error) {
 	o := certificates.Options{
 		Client: v.cluster.client, Namespace: v.options.namespace(), Hosts: v.options.sharedHosts(), Now: time.Now, Log: v.log, Events: v.cluster.events,
-	}
-	if v.cluster.mutating != nil {
-		o.Spread = registration.Spread(v.cluster.client, v.cluster.mutating.Name)
+		// Also where somebody else registers the webhooks, by that name.
+		Spread: registration.Spread(v.cluster.client, server.RegistrationName),
 	}
 	keeper, err := certificates.New(o)
 	if err != nil {
@@ -181,7 +208,13 @@ func (v *service) keychain() (registry.Keychain, error) {
 	if v.cluster != nil {
 		secrets.ServiceAccount = v.cluster.credentials.ServiceAccount
 	}
-	for _, s := range v.options.pullSecrets {
+	return operatorKeychain(secrets, v.options.pullSecrets, v.options.cloud)
+}
+
+// operatorKeychain adds to what Pods bring what the flags --pull-secret and
+// --cloud-credentials name, and the Docker configuration of this machine.
+func operatorKeychain(secrets registry.PullSecrets, pullSecrets, clouds []string) (registry.Keychain, error) {
+	for _, s := range pullSecrets {
 		namespace, name, found := strings.Cut(s, "/")
 		if !found || namespace == "" || name == "" {
 			return nil, fmt.Errorf("--pull-secret: expected NAMESPACE/NAME, got %q", s)
@@ -189,12 +222,12 @@ func (v *service) keychain() (registry.Keychain, error) {
 		secrets.Operator = append(secrets.Operator, evidence.SecretName{Namespace: namespace, Name: name})
 	}
 	all := []registry.Keychain{secrets, registry.NewDockerConfig("", time.Now)}
-	if len(v.options.cloud) > 0 {
-		clouds, err := cloudkeys.New(v.options.cloud, time.Now)
+	if len(clouds) > 0 {
+		cloud, err := cloudkeys.New(clouds, time.Now)
 		if err != nil {
 			return nil, fmt.Errorf("--cloud-credentials: %w", err)
 		}
-		all = append(all, clouds)
+		all = append(all, cloud)
 	}
 	return registry.Multi(all...), nil
 }
@@ -213,8 +246,11 @@ func (o serveOptions) hostsFile(ctx context.Context, log *slog.Logger) (*registr
 	return hosts, nil
 }
 
-// glassBroken leaves an Event at the exception that was used.
+// glassBroken leaves an Event at the exception that was used. The time in it has
+// each use be an Event of its own, also of an object that is made again by the
+// same name: Events that say the same are counted as one.
 func (c *cluster) glassBroken(ctx context.Context, exception policy.Origin, object string) {
 	about := corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion, Kind: exception.Kind, Name: exception.Name}
-	c.events.Event(ctx, about, corev1.EventTypeWarning, "BreakGlassUsed", "policies were lifted from "+object)
+	c.events.Event(ctx, about, corev1.EventTypeWarning, "BreakGlassUsed",
+		fmt.Sprintf("policies were lifted from %s at %s", object, time.Now().UTC().Format(time.RFC3339Nano)))
 }

@@ -14,11 +14,17 @@ import (
 	"github.com/bonafide-dev/bonafide/internal/kube/registration"
 )
 
-// How often certificates and registrations are looked at without a notice.
+// How often certificates and registrations are looked at without a notice, and
+// how often the metrics are told about the policies.
 const (
 	upkeep               = time.Minute
 	registrationInterval = 10 * time.Second
+	healthInterval       = time.Second
 )
+
+// auditPause is between a change of rules and the sweep that shows what came of
+// it: changes come together, and a sweep decides about everything that runs.
+const auditPause = 30 * time.Second
 
 // work follows the cluster until ctx ends.
 func (v *service) work(ctx context.Context) {
@@ -34,6 +40,7 @@ func (v *service) work(ctx context.Context) {
 		running.Go(func() { v.keepCertificate(ctx) })
 	}
 	running.Go(func() { v.warm(ctx) })
+	running.Go(func() { v.reportHealth(ctx) })
 	err := leader.Run(ctx, leader.Options{
 		Client: v.cluster.client, Namespace: v.options.namespace(), Identity: v.cluster.identity, Log: v.log, Lead: v.lead,
 	})
@@ -46,21 +53,24 @@ func (v *service) work(ctx context.Context) {
 func (v *service) keepCertificate(ctx context.Context) {
 	ticker := time.NewTicker(upkeep)
 	defer ticker.Stop()
-	ticks := make(chan time.Time)
-	var running sync.WaitGroup
-	defer running.Wait()
-	running.Go(func() { v.cluster.certificates.Run(ctx, ticks) })
+	v.cluster.certificates.Run(ctx, ticker.C)
+}
+
+// reportHealth tells the metrics how far the cluster's policies are known.
+func (v *service) reportHealth(ctx context.Context) {
+	ticker := time.NewTicker(healthInterval)
+	defer ticker.Stop()
 	for {
-		v.metrics.CertificateExpires(v.cluster.certificates.NotAfter())
+		health := v.cluster.policies.Health()
+		unreadable := make([]string, 0, len(health.Unreadable))
+		for _, u := range health.Unreadable {
+			unreadable = append(unreadable, u.Resource)
+		}
+		v.metrics.PoliciesSynced(health.Synced, unreadable)
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-ticker.C:
-			select {
-			case ticks <- now:
-			case <-ctx.Done():
-				return
-			}
+		case <-ticker.C:
 		}
 	}
 }
@@ -86,6 +96,7 @@ func (v *service) warm(ctx context.Context) {
 // statuses, and audits.
 func (v *service) lead(ctx context.Context) {
 	v.log.InfoContext(ctx, "this replica leads: it registers webhooks, writes statuses and audits")
+	defer v.cluster.swept.Store(nil) // of the next term, what others wrote meanwhile counts
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() { v.register(ctx) })
@@ -95,7 +106,8 @@ func (v *service) lead(ctx context.Context) {
 	}
 }
 
-// audit sweeps at intervals; the first time at once.
+// audit sweeps at intervals, and soon after rules have changed; the first time
+// at once.
 func (v *service) audit(ctx context.Context) {
 	ticker := time.NewTicker(v.options.auditInterval)
 	defer ticker.Stop()
@@ -104,20 +116,44 @@ func (v *service) audit(ctx context.Context) {
 		return
 	case <-v.cluster.settled:
 	}
+	v.cluster.auditor.Resume()
 	for {
+		select {
+		case <-v.cluster.ruled: // what changed by now is in this sweep
+		default:
+		}
 		report, err := v.cluster.auditor.Sweep(ctx)
 		if err == nil {
+			v.cluster.swept.Store(&report)
 			_, err = v.cluster.auditor.Write(ctx, report)
 		}
 		if err != nil && ctx.Err() == nil {
 			v.log.ErrorContext(ctx, "the audit is not complete", slog.String("error", err.Error()))
 		}
-		select {
-		case <-ctx.Done():
+		if !v.auditAgain(ctx, ticker.C) {
 			return
-		case <-ticker.C:
 		}
 	}
+}
+
+// auditAgain waits until it is time for another sweep; false if ctx ended first.
+func (v *service) auditAgain(ctx context.Context, ticks <-chan time.Time) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-ticks:
+		return true
+	case <-v.cluster.ruled:
+	}
+	pause := time.NewTimer(auditPause)
+	defer pause.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-ticks:
+	case <-pause.C:
+	}
+	return true
 }
 
 // register keeps the webhooks registered, if this server is to do so.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -12,7 +13,6 @@ import (
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/internal/kube/policies"
 	"github.com/bonafide-dev/bonafide/internal/policyset"
-	"github.com/bonafide-dev/bonafide/policy"
 )
 
 // rules are what is decided by: from files and from the cluster together.
@@ -57,28 +57,9 @@ func (v *service) clusterChanged(ctx context.Context, set policies.Set) {
 	v.rules.mu.Lock()
 	v.rules.cluster, v.rules.awaited = set, false
 	v.rules.mu.Unlock()
-	v.reportReadiness(ctx, set.Results)
+	v.notices.ready(ctx, set.Results)
 	v.adopt(ctx)
 	v.cluster.settling.Do(func() { close(v.cluster.settled) })
-}
-
-// reportReadiness says which objects are not in force as they are written.
-func (v *service) reportReadiness(ctx context.Context, results []policies.Result) {
-	type count struct{ ready, not int }
-	counts := map[string]count{}
-	for _, r := range results {
-		c := counts[r.Kind]
-		if r.Ready {
-			c.ready++
-		} else {
-			c.not++
-			v.log.WarnContext(ctx, "not ready", slog.String("object", r.String()), slog.String("reason", r.Reason), slog.String("message", r.Message))
-		}
-		counts[r.Kind] = c
-	}
-	for kind, c := range counts {
-		v.metrics.PolicyReady(kind, c.ready, c.not)
-	}
 }
 
 // adopt makes the rules the ones that are decided by.
@@ -93,18 +74,26 @@ func (v *service) adopt(ctx context.Context) {
 	v.trust.Sweep()
 	v.metrics.PoliciesLoaded(all.Policies, time.Now())
 	v.log.InfoContext(ctx, "policies loaded", slog.Int("policies", len(all.Policies)), slog.Int("exceptions", len(all.Exceptions)), slog.Int("denyLists", len(all.Denials)))
-	for _, p := range all.Policies {
-		v.reportNotes(ctx, p)
+	v.notices.weakened(ctx, all.Policies)
+	if v.cluster != nil {
+		select {
+		case v.cluster.ruled <- struct{}{}:
+		default: // a sweep is due anyway
+		}
 	}
 }
 
-// reportNotes says where a policy is weakened (TRUST R19).
-func (v *service) reportNotes(ctx context.Context, p policy.Policy) {
-	for _, n := range p.Notes {
-		if n.Weakening {
-			v.log.WarnContext(ctx, "policy is weakened", slog.String("policy", p.Origin.String()), slog.String("field", n.Path), slog.String("note", n.Text))
+// ready returns why nothing can be decided yet; nil once something can.
+func (v *service) ready() error {
+	if v.engine.Snapshot() != nil {
+		return nil
+	}
+	if v.cluster != nil {
+		for _, u := range v.cluster.policies.Health().Unreadable {
+			return fmt.Errorf("no policies are loaded yet: %s: %s", u.Resource, u.Message)
 		}
 	}
+	return errors.New("no policies are loaded yet")
 }
 
 // pullSecret finds pull secrets among the documents of --policy, and then in

@@ -56,6 +56,7 @@ func newServe() *cobra.Command {
 		Long: `Serve all doors over TLS, on one port. Metrics and health are on the metrics port, over plain HTTP.
 
   /admission/mutate, /admission/validate     webhooks: pin what was verified, decide the final object
+  /admission/policies                        webhook: refuse policies with mistakes when they are written
   /gatekeeper/…, /ratify/…, /validate        Gatekeeper's external data, in the place of Ratify or the cosign provider
   /checkimages                               Kyverno's calls of a Notation extension service
 
@@ -107,10 +108,12 @@ type service struct {
 	watcher *policyset.Watcher
 	trust   *trust.Keeper
 	rules   *rules
+	notices *notices
 	engine  *engine.Engine
 	client  *registry.Client
 	server  *server.Server
-	cluster *cluster // nil without one
+	cluster *cluster         // nil without one
+	expires func() time.Time // the certificate of the doors
 }
 
 func runServe(ctx context.Context, o serveOptions, s streams) error {
@@ -126,6 +129,7 @@ func runServe(ctx context.Context, o serveOptions, s streams) error {
 		return hintError{errors.New("expected --policy or a cluster, got neither"), "name a file or folder with policies, or a --kubeconfig; bonafide policy check says whether policies load"}
 	}
 	v := &service{options: o, log: log, metrics: server.NewMetrics(slices.Concat(o.allow, o.insecure)...)}
+	v.notices = newNotices(log, v.metrics)
 	if client != nil {
 		klog.SetSlogLogger(log) // what client-go says goes where the rest goes
 		if v.cluster, err = newCluster(client, log); err != nil {
@@ -247,13 +251,7 @@ func (v *service) openServer(ctx context.Context) error {
 	}
 	o := server.Options{
 		Decider: v.engine, Unmatched: unmatched, Now: time.Now, Logger: v.log, Metrics: v.metrics,
-		GatekeeperTimeout: v.options.gatekeeperTimeout, ObserveOnly: v.options.observeOnly,
-		Ready: func() error {
-			if v.engine.Snapshot() == nil {
-				return errors.New("no policies are loaded yet")
-			}
-			return nil
-		},
+		GatekeeperTimeout: v.options.gatekeeperTimeout, ObserveOnly: v.options.observeOnly, Ready: v.ready,
 	}
 	if v.cluster != nil {
 		o.Namespaces, o.BreakGlass = v.cluster.policies, v.cluster.glassBroken
@@ -272,6 +270,9 @@ func (v *service) openServer(ctx context.Context) error {
 	}
 	if o.GatekeeperClients == nil {
 		v.log.WarnContext(ctx, "whoever reaches the Gatekeeper paths is answered; --client-ca limits them to Gatekeeper")
+	}
+	if o.Policies, err = policyForms(); err != nil {
+		return err
 	}
 	if o.CheckImages, err = v.checkImages(ctx); err != nil {
 		return err
@@ -316,11 +317,12 @@ func (v *service) run(ctx context.Context) error {
 	defer looks.Stop()
 	go v.trust.Run(ctx, looks.C)
 	go v.watcher.Run(ctx, ticker.C, func(set policyset.Set, err error) { v.filesChanged(ctx, set, err) })
+	working, stop := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	defer done.Wait()
+	defer stop() // also if a listener fails while ctx lives
+	done.Go(func() { v.watchExpiry(working) })
 	if v.cluster != nil {
-		working, stop := context.WithCancel(ctx)
-		var done sync.WaitGroup
-		defer done.Wait()
-		defer stop() // also if a listener fails while ctx lives
 		done.Go(func() { v.work(working) })
 	}
 	return v.server.Serve(ctx, doors, status)

@@ -55,6 +55,9 @@ type Options struct {
 	Decider Decider
 	// Namespaces tells namespaces' labels; nil: they are not known.
 	Namespaces NamespaceLabels
+	// Sources read the indexes of images that run under the digest of a platform's
+	// manifest; nil: such a manifest counts as other content than its index.
+	Sources engine.Sources
 	// In limits the auditor to one namespace; empty: all.
 	In  string
 	Now func() time.Time
@@ -80,7 +83,8 @@ type Auditor struct {
 	log     *slog.Logger
 
 	sweeping sync.Mutex               // held by a sweep
-	last     map[place]policy.Outcome // decided last
+	last     map[place]policy.Outcome // decided last; nil: not known
+	indexes  indexes
 }
 
 // New returns an Auditor. It asks nobody anything yet.
@@ -116,6 +120,7 @@ func (a *Auditor) Sweep(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	a.indexes.age()
 	a.decideAll(ctx, l)
 	if err := context.Cause(ctx); err != nil {
 		return Report{}, err
@@ -133,6 +138,7 @@ func (a *Auditor) tell(ctx context.Context, r Report) {
 		m.Audited(r.At)
 		m.Uncovered(r.uncoveredImages())
 	}
+	a.recall(ctx)
 	a.changes(ctx, r)
 	a.log.InfoContext(ctx, "audited", slog.Int("pods", r.Pods), slog.Int("decisions", r.Decisions), slog.Int("denied", r.Summary.Denied),
 		slog.Int("undecided", r.Summary.Undecided), slog.Int("unmatched", r.Summary.Unmatched), slog.Duration("took", r.Took))

@@ -1,21 +1,15 @@
 package audit_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"runtime"
-	"strconv"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/rest"
 
-	"github.com/bonafide-dev/bonafide/internal/kube"
 	"github.com/bonafide-dev/bonafide/internal/kube/audit"
 )
 
@@ -29,11 +23,11 @@ const (
 // the benchmark's own hands out page by page, and prints the memory that is held
 // with the report.
 func BenchmarkSweep(b *testing.B) {
-	server := podServer(b)
-	client, err := kube.New(&rest.Config{Host: server.URL, QPS: -1})
-	if err != nil {
-		b.Fatal(err)
+	var pods []*corev1.Pod
+	for i := range benchPods {
+		pods = append(pods, benchPod(i))
 	}
+	client := (&podServer{}).start(b, pods...)
 	for name, eager := range map[string]bool{"Resting": false, "Eager": true} {
 		b.Run(name, func(b *testing.B) {
 			a, err := audit.New(audit.Options{Client: client, Decider: newDecider(), Now: time.Now, Eager: eager})
@@ -65,32 +59,6 @@ func live() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
-}
-
-// podServer lists Pods as the API server does.
-func podServer(b *testing.B) *httptest.Server {
-	b.Helper()
-	var pods []json.RawMessage
-	for i := range benchPods {
-		raw, err := json.Marshal(benchPod(i))
-		if err != nil {
-			b.Fatal(err)
-		}
-		pods = append(pods, raw)
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
-		limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
-		to := min(from+limit, len(pods))
-		metadata := map[string]any{"resourceVersion": "1"}
-		if to < len(pods) {
-			metadata["continue"] = strconv.Itoa(to)
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]any{"apiVersion": "v1", "kind": "PodList", "metadata": metadata, "items": pods[from:to]})
-	}))
-	b.Cleanup(server.Close)
-	return server
 }
 
 func benchPod(i int) *corev1.Pod {

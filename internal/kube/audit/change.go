@@ -14,10 +14,13 @@ import (
 // Pods at once, and Events share the API server's store with everything else.
 const maxEvents = 200
 
-// place is where a Pod names an image, for as long as the Pod lives.
+// slot is where a Pod names an image: a container, or a volume.
+type slot struct{ list, container string }
+
+// place is a slot of a Pod, for as long as the Pod lives.
 type place struct {
-	pod             types.UID
-	list, container string
+	pod types.UID
+	slot
 }
 
 // Reasons of the Events.
@@ -28,12 +31,11 @@ const (
 
 // changes records an Event for each image that is allowed no more, or again.
 // What could not be decided changes nothing: an outage is no news about a Pod.
-// The first sweep knows no earlier outcome, and records none.
 func (a *Auditor) changes(ctx context.Context, r Report) {
 	now := make(map[place]policy.Outcome, len(r.Results))
 	events, dropped := 0, 0
 	for _, result := range r.Results {
-		at := place{result.UID, result.List, result.Container}
+		at := place{result.UID, slot{result.List, result.Container}}
 		before, known := a.last[at]
 		if result.Outcome == policy.Undecided {
 			if known {
@@ -63,12 +65,19 @@ func (a *Auditor) event(ctx context.Context, r Result) {
 		return
 	}
 	where := r.Image
-	if r.Container != "" {
+	switch {
+	case r.List == "volumes":
+		where = "volume " + r.Container + ": " + r.Image
+	case r.Container != "":
 		where = "container " + r.Container + ": " + r.Image
 	}
 	if r.Outcome == policy.Denied {
 		a.options.Events.Event(ctx, r.reference(), corev1.EventTypeWarning, eventDenied, clip(where+" would not be admitted now: "+r.Message))
 		return
 	}
-	a.options.Events.Event(ctx, r.reference(), corev1.EventTypeNormal, eventAllowed, clip(where+" would be admitted now"))
+	said := where + " would be admitted now"
+	if r.Excepted() {
+		said += ": " + r.Message
+	}
+	a.options.Events.Event(ctx, r.reference(), corev1.EventTypeNormal, eventAllowed, clip(said))
 }

@@ -27,10 +27,10 @@ const (
 func (a *Auditor) decideAll(ctx context.Context, l *listing) {
 	bar := &progress{tell: a.options.Progress, total: len(l.ordered)}
 	a.each(ctx, len(l.ordered), bar, func(i int) { a.decideGroup(ctx, l.ordered[i]) })
+	l.decisions.Add(int64(len(l.ordered)))
 	differ := l.differing()
 	bar.more(len(differ))
-	a.each(ctx, len(differ), bar, func(i int) { a.decideRunning(ctx, differ[i]) })
-	l.decisions = len(l.ordered) + len(differ)
+	a.each(ctx, len(differ), bar, func(i int) { a.decideRunning(ctx, l, differ[i]) })
 }
 
 // each does n things with the auditor's workers. A worker rests after each as
@@ -101,7 +101,7 @@ func (l *listing) differing() []unlike {
 	for _, p := range l.pods {
 		for i, digest := range p.running {
 			u := unlike{p.group, ran{i, digest}}
-			if !p.group.differs(u.ran) || seen[u] {
+			if !l.differs(u) || seen[u] {
 				continue
 			}
 			seen[u] = true
@@ -111,23 +111,30 @@ func (l *listing) differing() []unlike {
 	return found
 }
 
-// differs reports that the digest is not the decided one, as far as that is
-// known.
-func (g *group) differs(r ran) bool {
-	if r.image >= len(g.decision.Images) {
+// differs reports that the digest is not the decided one. Where it is not known
+// what was decided, as of an image that no policy covers, a deny list that names
+// what runs still counts.
+func (l *listing) differs(u unlike) bool {
+	images := u.group.decision.Images
+	if u.ran.image >= len(images) || images[u.ran.image].Reference.IsZero() {
 		return false
 	}
-	d := g.decision.Images[r.image]
-	return !d.Digest.IsZero() && d.Digest != r.digest
+	if decided := images[u.ran.image].Digest; !decided.IsZero() {
+		return decided != u.ran.digest
+	}
+	return l.rules.listed[u.ran.digest]
 }
 
-func (a *Auditor) decideRunning(ctx context.Context, u unlike) {
-	image, ok := u.group.instead(u.ran)
-	if !ok {
+// decideRunning decides about what runs in place of what was decided. A manifest
+// of the very index that was decided is no other content, unless a deny list
+// names it: the index's digest is not on that list.
+func (a *Auditor) decideRunning(ctx context.Context, l *listing, u unlike) {
+	if !l.rules.listed[u.ran.digest] && a.holds(ctx, l, u) {
 		return
 	}
+	l.decisions.Add(1)
 	request := u.group.request(a.options.Namespaces)
-	request.Images = []workload.Image{image}
+	request.Images = []workload.Image{u.group.instead(u.ran)}
 	runs := verdictOf(a.ask(ctx, request).Images[0])
 	v := differing(u.group.verdicts[u.ran.image], runs, u.ran.digest.String())
 	u.group.mu.Lock()

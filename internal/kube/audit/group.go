@@ -82,12 +82,8 @@ func (g *group) request(namespaces NamespaceLabels) engine.Request {
 }
 
 // instead is the image as it runs: the same name with another digest.
-func (g *group) instead(r ran) (workload.Image, bool) {
+func (g *group) instead(r ran) workload.Image {
 	image := g.object.Images[r.image]
-	named := g.decision.Images[r.image].Reference
-	if named.IsZero() {
-		return image, false
-	}
-	image.Ref = named.Pin(r.digest)
-	return image, true
+	image.Ref = g.decision.Images[r.image].Reference.Pin(r.digest)
+	return image
 }

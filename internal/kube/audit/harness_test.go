@@ -47,9 +47,10 @@ var (
 )
 
 // decider is a stand-in for the engine: it allows what does not say "evil" or
-// "other", and resolves every tag to goodDigest.
+// "other", and resolves every tag to tag.
 type decider struct {
 	mu       sync.Mutex
+	tag      imageref.Digest
 	requests []engine.Request
 	snapshot *engine.Snapshot
 	outcome  func(ref imageref.Reference, r engine.Request) (policy.Outcome, evidence.Reason)
@@ -57,7 +58,7 @@ type decider struct {
 	mostOnce int
 }
 
-func newDecider() *decider { return &decider{snapshot: engine.NewSnapshot(nil)} }
+func newDecider() *decider { return &decider{snapshot: engine.NewSnapshot(nil), tag: goodDigest} }
 
 func (d *decider) Snapshot() *engine.Snapshot { return d.snapshot }
 
@@ -83,7 +84,7 @@ func (d *decider) Decide(_ context.Context, r engine.Request) engine.Decision {
 		if outcome != policy.Undecided {
 			one.Digest = ref.Digest()
 			if one.Digest.IsZero() {
-				one.Digest = goodDigest
+				one.Digest = d.tag
 			}
 		}
 		p := engine.PolicyDecision{Origin: policy.Origin{Dialect: "native", Kind: "ClusterVerificationPolicy", Name: "signed"}, Outcome: outcome, Effective: outcome}

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,8 +18,9 @@ import (
 
 // Bounds on listing.
 const (
-	// pageSize is how many Pods are held whole at once: a Pod is some 10 KiB.
-	pageSize = 500
+	// pageSize is how many Pods are held whole at once: a Pod is some 10 KiB, and
+	// decoded several times that.
+	pageSize = 100
 	// maxPods is what Kubernetes supports in one cluster.
 	maxPods = 150_000
 	// maxListings is how often a listing begins anew that took longer than the
@@ -47,11 +49,11 @@ type pod struct {
 func (a *Auditor) list(ctx context.Context) (*listing, error) {
 	var err error
 	for range maxListings {
-		l := &listing{groups: map[question]*group{}, names: namesThatMatter(a.options.Decider)}
+		l := &listing{groups: map[question]*group{}, rules: rulesOf(a.options.Decider)}
 		if err = a.listInto(ctx, l); err == nil {
 			return l, nil
 		}
-		if !apierrors.IsResourceExpired(err) {
+		if !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
 			break
 		}
 	}
@@ -84,8 +86,8 @@ type listing struct {
 	groups  map[question]*group
 	ordered []*group // as they were met
 	// decisions is how many questions were asked about them.
-	decisions int
-	names     names
+	decisions atomic.Int64
+	rules     rules
 }
 
 // add keeps of a Pod what deciding needs.
@@ -93,7 +95,7 @@ func (l *listing) add(u *unstructured.Unstructured) {
 	u.Object["apiVersion"], u.Object["kind"] = "v1", "Pod"
 	object, err := workload.Walk(u.Object)
 	g := &group{namespace: u.GetNamespace(), name: u.GetName(), object: object, broken: evidence.ProblemOf(err)}
-	q := g.question(l.names)
+	q := g.question(l.rules.names)
 	if known := l.groups[q]; known != nil {
 		g = known
 	} else {

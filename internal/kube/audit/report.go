@@ -24,10 +24,16 @@ type Report struct {
 	Results []Result
 	// Uncovered are the namespaces with images that no policy covers, sorted.
 	Uncovered []Uncovered
+
+	counts map[object]tally
 }
 
 // Summary counts results by outcome.
-type Summary struct{ Allowed, Denied, Undecided, Unmatched int }
+type Summary struct {
+	Allowed, Denied, Undecided, Unmatched int
+	// Excepted are those of Allowed from which exceptions lift a policy.
+	Excepted int
+}
 
 // Result is one place of a Pod that names an image.
 type Result struct {
@@ -56,7 +62,7 @@ func (r Result) reference() corev1.ObjectReference {
 
 // report joins Pods and verdicts.
 func report(l *listing) Report {
-	r := Report{Pods: len(l.pods), Decisions: l.decisions}
+	r := Report{Pods: len(l.pods), Decisions: int(l.decisions.Load())}
 	for _, p := range l.pods {
 		r.Results = append(r.Results, p.results()...)
 	}
@@ -64,9 +70,10 @@ func report(l *listing) Report {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Pod, b.Pod))
 	})
 	for _, result := range r.Results {
-		r.Summary.count(result.Outcome)
+		r.Summary.count(result.Verdict)
 	}
 	r.Uncovered = uncovered(r.Results)
+	r.counts = counts(r.Results)
 	return r
 }
 
@@ -87,10 +94,13 @@ func (p *pod) results() []Result {
 	return results
 }
 
-func (s *Summary) count(o policy.Outcome) {
-	switch o {
+func (s *Summary) count(v *Verdict) {
+	switch v.Outcome {
 	case policy.Allowed:
 		s.Allowed++
+		if v.Excepted() {
+			s.Excepted++
+		}
 	case policy.Denied:
 		s.Denied++
 	case policy.Unmatched:

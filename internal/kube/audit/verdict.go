@@ -1,7 +1,10 @@
 package audit
 
 import (
+	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -20,7 +23,7 @@ type Verdict struct {
 	// Outcome of the zero Verdict is undecided.
 	Outcome policy.Outcome
 	// Reason and Message say why the outcome is not Allowed, or what is odd about
-	// an image that is.
+	// an image that is. Of one that is Excepted, Message names the exceptions.
 	Reason   evidence.Reason
 	Message  string
 	Policies []PolicyVerdict
@@ -35,12 +38,23 @@ type PolicyVerdict struct {
 	Effective policy.Outcome
 	Reason    evidence.Reason
 	Message   string
+	// Lifts are the exceptions by which the policy requires nothing: Message then
+	// says so, and Outcome is Allowed.
+	Lifts []engine.Lift
 }
 
 // Covered reports that a policy covers the image, in whatever mode.
 func (v *Verdict) Covered() bool {
 	return len(v.Policies) > 0 || v.Outcome != policy.Unmatched
 }
+
+// Excepted reports that the image is allowed while exceptions lift a policy that
+// enforces. What that policy would say is not asked.
+func (v *Verdict) Excepted() bool {
+	return v.Outcome == policy.Allowed && slices.ContainsFunc(v.Policies, PolicyVerdict.excepted)
+}
+
+func (p PolicyVerdict) excepted() bool { return p.Mode == policy.Enforce && len(p.Lifts) > 0 }
 
 // Bounds on what is said about one image: 10,000 Pods may ask as many questions.
 const (
@@ -59,6 +73,7 @@ func verdictOf(d engine.ImageDecision) *Verdict {
 	}
 	if d.Outcome == policy.Allowed {
 		if len(d.Policies) > 0 {
+			v.Message = v.exceptions()
 			return v
 		}
 		// An empty set never allows (TRUST R48).
@@ -76,6 +91,17 @@ func verdictOf(d engine.ImageDecision) *Verdict {
 	return v
 }
 
+// exceptions says which enforcing policies are lifted, and by what.
+func (v *Verdict) exceptions() string {
+	var said []string
+	for _, p := range v.Policies {
+		if p.excepted() {
+			said = append(said, p.Origin.String()+": "+p.Message)
+		}
+	}
+	return clip(strings.Join(said, "; "))
+}
+
 // because keeps a problem, which may be nil.
 func (v *Verdict) because(p *evidence.Problem) {
 	if p == nil {
@@ -86,6 +112,10 @@ func (v *Verdict) because(p *evidence.Problem) {
 
 func policyVerdict(p engine.PolicyDecision) PolicyVerdict {
 	v := PolicyVerdict{Origin: p.Origin, Mode: p.Mode, Outcome: p.Outcome, Effective: p.Effective}
+	if len(p.Lifts) > 0 {
+		v.Lifts, v.Message = p.Lifts, clip(liftedBy(p.Lifts))
+		return v
+	}
 	if p.Outcome == policy.Allowed {
 		return v
 	}
@@ -104,6 +134,14 @@ func policyVerdict(p engine.PolicyDecision) PolicyVerdict {
 	return v
 }
 
+func liftedBy(lifts []engine.Lift) string {
+	said := make([]string, len(lifts))
+	for i, l := range lifts {
+		said[i] = fmt.Sprintf("lifted by %s %s until %s: %s", l.Exception.Kind, l.Exception, l.Expires.UTC().Format(time.RFC3339), l.Reason)
+	}
+	return strings.Join(said, "; ")
+}
+
 func clip(s string) string {
 	if len(s) <= maxMessage {
 		return s
@@ -113,8 +151,15 @@ func clip(s string) string {
 
 // differing is the verdict on a Pod that runs other content than its reference
 // names now. What runs is decided too, and the worse of both counts: the next
-// start may pull either.
+// start may pull either. Where it is not known what the reference names, what
+// runs is all that counts.
 func differing(now, runs *Verdict, digest string) *Verdict {
+	if now.Digest == "" {
+		v := *runs
+		v.Image, v.Digest, v.Running = now.Image, "", digest
+		v.Message = clip("runs " + digest + ": " + runs.Message)
+		return &v
+	}
 	v := *now
 	v.Running = digest
 	said := "runs " + digest + ", and the name leads to " + now.Digest

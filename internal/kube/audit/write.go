@@ -2,7 +2,10 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -16,12 +19,20 @@ const (
 	category = "Software supply chain"
 	// noPolicy stands where an API wants a policy's name and there is none.
 	noPolicy = "none"
+	// Properties that are read again. The list is named unless it is the usual one.
+	propertyContainer = "container"
+	propertyList      = "list"
+	usualList         = "containers"
 )
 
 // Write makes the cluster's policy reports say what the report says: one of each
 // namespace, changed only where it says something else. Where no API for them is
-// served, nothing is written. It is called by one replica at a time.
+// served, nothing is written. It is called by one replica at a time. A Report that
+// no sweep made is refused: it would read as if nothing ran.
 func (a *Auditor) Write(ctx context.Context, r Report) (reports.Written, error) {
+	if r.At.IsZero() {
+		return reports.Written{}, errors.New("audit: expected the report of a sweep, got none")
+	}
 	return reports.Write(ctx, a.options.Client, a.options.In, namespaced(r), r.At)
 }
 
@@ -29,9 +40,9 @@ func (a *Auditor) Write(ctx context.Context, r Report) (reports.Written, error) 
 // and policy, with all Pods that share it.
 func namespaced(r Report) []reports.Namespaced {
 	type shared struct {
-		verdict         *Verdict
-		list, container string
-		incomparable    bool
+		verdict      *Verdict
+		at           slot
+		incomparable bool
 	}
 	var all []reports.Namespaced
 	var order []shared
@@ -39,7 +50,7 @@ func namespaced(r Report) []reports.Namespaced {
 	flush := func(namespace string) {
 		n := reports.Namespaced{Namespace: namespace}
 		for _, s := range order {
-			n.Results = append(n.Results, s.verdict.reported(s.container, s.incomparable, pods[s])...)
+			n.Results = append(n.Results, s.verdict.reported(s.at, s.incomparable, pods[s])...)
 		}
 		if len(n.Results) > 0 {
 			all = append(all, n)
@@ -52,7 +63,7 @@ func namespaced(r Report) []reports.Namespaced {
 			flush(namespace)
 			namespace = result.Namespace
 		}
-		s := shared{result.Verdict, result.List, result.Container, result.Incomparable}
+		s := shared{result.Verdict, slot{result.List, result.Container}, result.Incomparable}
 		if pods[s] == nil {
 			order = append(order, s)
 		}
@@ -64,8 +75,8 @@ func namespaced(r Report) []reports.Namespaced {
 
 // reported is a verdict as results: one a policy, or one for all if no policy
 // says what is to be said.
-func (v *Verdict) reported(container string, incomparable bool, pods []corev1.ObjectReference) []reports.Result {
-	one := reports.Result{Policy: noPolicy, Category: category, Message: v.Message, Resources: pods, Properties: v.properties(container)}
+func (v *Verdict) reported(at slot, incomparable bool, pods []corev1.ObjectReference) []reports.Result {
+	one := reports.Result{Policy: noPolicy, Category: category, Message: v.Message, Resources: pods, Properties: v.properties(at)}
 	if incomparable {
 		one.Properties["running"] = "named in a way that cannot be compared"
 	}
@@ -88,6 +99,7 @@ func (v *Verdict) reported(container string, incomparable bool, pods []corev1.Ob
 		r.Outcome, r.Severity = p.graded()
 		r.Properties = maps.Clone(one.Properties)
 		r.Properties["mode"] = p.Mode.String()
+		p.liftedProperties(r.Properties)
 		if p.Origin.Kind != "" {
 			r.Properties["policyKind"] = p.Origin.Kind
 		}
@@ -100,9 +112,15 @@ func (v *Verdict) reported(container string, incomparable bool, pods []corev1.Ob
 }
 
 // properties say what the result is about: no more than the Pods' authors know.
-func (v *Verdict) properties(container string) map[string]string {
+func (v *Verdict) properties(at slot) map[string]string {
 	properties := map[string]string{"image": v.Image}
-	for name, value := range map[string]string{"container": container, "digest": v.Digest, "running": v.Running, "reason": string(v.Reason)} {
+	list := at.list
+	if list == usualList {
+		list = ""
+	}
+	for name, value := range map[string]string{
+		propertyContainer: at.container, propertyList: list, "digest": v.Digest, "running": v.Running, "reason": string(v.Reason),
+	} {
 		if value != "" {
 			properties[name] = value
 		}
@@ -117,7 +135,31 @@ func (v *Verdict) graded() (reports.Outcome, reports.Severity) {
 	return graded(v.Outcome)
 }
 
+// liftedProperties name the exceptions that lift the policy, and when the last of
+// them ends.
+func (p PolicyVerdict) liftedProperties(properties map[string]string) {
+	if len(p.Lifts) == 0 {
+		return
+	}
+	names := make([]string, len(p.Lifts))
+	ends := p.Lifts[0].Expires
+	for i, l := range p.Lifts {
+		names[i] = l.Exception.String()
+		if l.Expires.After(ends) {
+			ends = l.Expires
+		}
+		if l.BreakGlass {
+			properties["breakGlass"] = "true"
+		}
+	}
+	properties["exception"] = clip(strings.Join(names, ", "))
+	properties["exceptionExpires"] = ends.UTC().Format(time.RFC3339)
+}
+
 func (p PolicyVerdict) graded() (reports.Outcome, reports.Severity) {
+	if len(p.Lifts) > 0 { // it was not asked
+		return reports.Skip, reports.Medium
+	}
 	outcome, severity := graded(p.Outcome)
 	if p.Mode != policy.Enforce && outcome == reports.Fail {
 		severity = reports.Medium // it is reported, and would be admitted

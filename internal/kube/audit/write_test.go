@@ -6,23 +6,57 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
 
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/internal/kube/audit"
 	"github.com/bonafide-dev/bonafide/internal/kube/reports"
+	"github.com/bonafide-dev/bonafide/internal/rig"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
 var policyReports = schema.GroupVersionResource{Group: "wgpolicyk8s.io", Version: "v1alpha2", Resource: "policyreports"}
+
+// installing is whether the API is installed in the shared cluster, which it
+// stays.
+var installing sync.Once
+
+// serveReports installs the API.
+func serveReports(t *testing.T, cluster *rig.Cluster) {
+	t.Helper()
+	definitions := cluster.Dynamic.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	installing.Do(func() {
+		raw, err := os.ReadFile("../reports/testdata/policyreports.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var object unstructured.Unstructured
+		if err := yaml.Unmarshal(raw, &object.Object); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := definitions.Create(t.Context(), &object, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	rig.Eventually(t, "the API is served", func(ctx context.Context) error {
+		if _, err := cluster.Client.Discovery().ServerResourcesForGroupVersion(policyReports.GroupVersion().String()); err != nil {
+			return err
+		}
+		_, err := cluster.Dynamic.Resource(policyReports).List(ctx, metav1.ListOptions{})
+		return err
+	})
+}
 
 func TestWriteMakesOneReportOfANamespace(t *testing.T) {
 	cluster, client := clientOf(t)
@@ -37,20 +71,9 @@ func TestWriteMakesOneReportOfANamespace(t *testing.T) {
 	a := auditor(t, audit.Options{Client: client, Decider: newDecider(), In: namespace})
 	r := sweep(t, a)
 
+	serveReports(t, cluster)
 	w, err := a.Write(t.Context(), r)
-	if diff := cmp.Diff(reports.Written{}, w); diff != "" || err != nil {
-		t.Errorf("where no API is served: error %v, written (-want +got):\n%s", err, diff)
-	}
-
-	raw, err := os.ReadFile("../reports/testdata/policyreports.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cluster.Await(t, cluster.Apply(t, string(raw))[0], func(*unstructured.Unstructured) error {
-		_, err := cluster.Dynamic.Resource(policyReports).List(t.Context(), metav1.ListOptions{})
-		return err
-	})
-	if w, err = a.Write(t.Context(), r); err != nil || w.Created != 1 {
+	if err != nil || w.Created != 1 {
 		t.Fatalf("want one report created, got %+v: %v", w, err)
 	}
 	got := reported(t, cluster.Dynamic.Resource(policyReports).Namespace(namespace).Get)
@@ -131,5 +154,68 @@ func TestR47NoSecretInReportsAndEvents(t *testing.T) {
 	}
 	if len(e.said) != 1 || len(e.said[0]) > 2048 || len(r.Results[0].Message) > 2048 {
 		t.Errorf("want one event and bounded messages, got %d events, a message of %d bytes", len(e.said), len(r.Results[0].Message))
+	}
+}
+
+// TestExceptionsAreSeen: a Pod that is allowed since exceptions lift a policy is
+// told from one that the policy allows, in the report, its summary and its
+// policy report.
+func TestExceptionsAreSeen(t *testing.T) {
+	cluster, client := clientOf(t)
+	namespace := cluster.Namespace(t, nil)
+	create(t, cluster, namespace, "p", "registry.example/lifted:v1", nil)
+	create(t, cluster, namespace, "q", "registry.example/observed:v1", nil)
+	create(t, cluster, namespace, "r", "registry.example/refused:v1", nil)
+	signed := policy.Origin{Dialect: "native", Kind: "ClusterVerificationPolicy", Name: "signed"}
+	observing := policy.Origin{Dialect: "native", Kind: "ClusterVerificationPolicy", Name: "observing"}
+	exception := func(name string) policy.Origin { return policy.Origin{Kind: "VerificationException", Name: name} }
+	lifts := []engine.Lift{
+		{Exception: exception("night"), Policy: signed, Reason: "incident 7", Expires: fixed().Add(2 * time.Hour), BreakGlass: true},
+		{Exception: exception("migration"), Policy: signed, Reason: "moving", Expires: fixed().Add(time.Hour)},
+	}
+	enforced, observed := said(signed, policy.Enforce, policy.Allowed), said(observing, policy.Audit, policy.Allowed)
+	enforced.Lifts, observed.Lifts = lifts, lifts[1:]
+	own := policy.Origin{Kind: "VerificationPolicy", Namespace: "ns", Name: "own"}
+	other := said(own, policy.Enforce, policy.Allowed)
+	d := deciding(map[string]engine.ImageDecision{
+		"lifted":   {Outcome: policy.Allowed, Policies: []engine.PolicyDecision{enforced, other}, Lifted: lifts},
+		"observed": {Outcome: policy.Allowed, Policies: []engine.PolicyDecision{observed, other}, Lifted: lifts},
+		"refused":  {Outcome: policy.Denied, Policies: []engine.PolicyDecision{enforced, said(own, policy.Enforce, policy.Denied)}, Lifted: lifts},
+	})
+	r := sweep(t, auditor(t, audit.Options{Client: client, Decider: d, In: namespace}))
+	if diff := cmp.Diff(audit.Summary{Allowed: 2, Denied: 1, Excepted: 1}, r.Summary); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	night := "lifted by VerificationException night until 2026-01-02T05:04:05Z: incident 7"
+	migration := "lifted by VerificationException migration until 2026-01-02T04:04:05Z: moving"
+	if !r.Results[0].Excepted() || r.Results[0].Message != "signed: "+night+"; "+migration {
+		t.Errorf("want the exceptions named, got %t, %q", r.Results[0].Excepted(), r.Results[0].Message)
+	}
+	if r.Results[1].Excepted() || r.Results[1].Message != "" {
+		t.Errorf("a policy that only reports is no reason to speak of exceptions, got %t, %q", r.Results[1].Excepted(), r.Results[1].Message)
+	}
+	if r.Results[2].Excepted() {
+		t.Error("an exception that lifts one of two policies allows nothing that the other denies")
+	}
+	type result struct {
+		Policy, Message, Exception, Ends, Glass string
+		Outcome                                 reports.Outcome
+	}
+	var got []result
+	for _, n := range audit.Namespaced(r) {
+		for _, one := range n.Results {
+			got = append(got, result{one.Policy, one.Message, one.Properties["exception"], one.Properties["exceptionExpires"], one.Properties["breakGlass"], one.Outcome})
+		}
+	}
+	want := []result{
+		{"signed", night + "; " + migration, "night, migration", "2026-01-02T05:04:05Z", "true", reports.Skip},
+		{Policy: "ns/own", Outcome: reports.Pass},
+		{"observing", migration, "migration", "2026-01-02T04:04:05Z", "", reports.Skip},
+		{Policy: "ns/own", Outcome: reports.Pass},
+		{"signed", night + "; " + migration, "night, migration", "2026-01-02T05:04:05Z", "true", reports.Skip},
+		{Policy: "ns/own", Message: "expected a signature, got none", Outcome: reports.Fail},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("policy report (-want +got):\n%s", diff)
 	}
 }

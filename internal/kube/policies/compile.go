@@ -20,11 +20,15 @@ type entry struct {
 	others   imageref.Digest // of documents that it may refer to
 	revision uint64
 	seen     map[reference]material
+	// named is everything that the object was ever seen to name, as it is written
+	// now: what it asks for must not depend on what it got.
+	named map[reference]bool
 
-	settling bool // an object that it names is not read yet: the outcome before that stays
-	compiled bool // once at least, not settling
-	loaded   dialect.Loaded
-	good     *good
+	settling   bool  // an object that it names is not read yet: the outcome before that stays
+	compiled   bool  // once at least, not settling
+	generation int64 // of the object that was compiled last, not settling
+	loaded     dialect.Loaded
+	good       *good
 }
 
 // good is the last version of an object that compiled.
@@ -50,7 +54,7 @@ func (e *entry) stale(in inputs, r *references) bool {
 		return true
 	}
 	for name, before := range e.seen {
-		if now, _, _ := r.look(name); now != before {
+		if now, _, _ := r.look(claim{e.object.namespace, name}); now != before {
 			return true
 		}
 	}
@@ -59,14 +63,20 @@ func (e *entry) stale(in inputs, r *references) bool {
 
 // compile compiles the entry. Nothing else changes by it.
 func (e *entry) compile(in inputs, r *references) {
+	if e.named == nil || e.digest != e.object.digest || e.others != in.others {
+		e.named = make(map[reference]bool)
+	}
 	e.digest, e.others, e.revision = e.object.digest, in.others, in.revision
-	from := &reader{references: r, seen: make(map[reference]material), objects: make(map[reference]dialect.Object)}
+	from := &reader{references: r, owner: e.object.namespace, seen: make(map[reference]material), objects: make(map[reference]dialect.Object)}
 	loaded := load(in.dialect, e.object, in.documents, from)
 	e.seen, e.settling = from.seen, from.settling
+	for name := range e.seen {
+		e.named[name] = true
+	}
 	if e.settling {
 		return
 	}
-	e.compiled, e.loaded = true, loaded
+	e.compiled, e.loaded, e.generation = true, loaded, e.object.generation
 	if loaded.Err == nil {
 		e.good = &good{loaded: loaded, others: in.documents, objects: from.objects, revision: in.revision}
 		return

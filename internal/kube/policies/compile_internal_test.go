@@ -1,12 +1,15 @@
 package policies
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
 	"github.com/bonafide-dev/bonafide/dialect"
@@ -43,7 +46,7 @@ func thousand(tb testing.TB) (s *Source, compiled *int, sets *int) {
 		tb.Fatal(err)
 	}
 	w := s.kinds[0]
-	w.version, w.objects = "v1", &mirror[*object]{reduce: reduceObject, changed: s.changed}
+	w.version, w.objects, w.stop = "v1", &mirror[*object]{reduce: reduceObject, changed: s.changed, now: s.options.Now}, func() {}
 	w.definition.items = map[string]definition{w.resource.String(): {established: true, kind: w.name, served: "v1,"}}
 	w.definition.synced, s.namespaces.synced = true, true
 	var all []any
@@ -144,4 +147,93 @@ func TestR18LastGoodVersionFollowsTrustMaterial(t *testing.T) {
 	if got := e.inForce().Policies[0].Origin.Name; got != "s12" {
 		t.Errorf("expected it to be made of what is trusted now, got %s", got)
 	}
+}
+
+// TestGenerationThatChangesNothingIsInForce: an object that is as it was two
+// changes ago is compiled already.
+func TestGenerationThatChangesNothingIsInForce(t *testing.T) {
+	s, compiled, _ := thousand(t)
+	again := sample(7, 1, "3")
+	again.SetGeneration(3)
+	if err := s.kinds[0].objects.Update(again); err != nil {
+		t.Fatal(err)
+	}
+	s.look(t.Context())
+	for _, r := range s.set.Results {
+		if r.Name == "s7" && r.Generation != 3 {
+			t.Errorf("expected generation 3 to be in force, got %d", r.Generation)
+		}
+	}
+	if *compiled != 1000 {
+		t.Errorf("expected nothing to be compiled again, got %d", *compiled-1000)
+	}
+}
+
+// TestLogForgetsWhatIsNoLongerNamed: names of Secrets are whoever's who may write
+// policies.
+func TestLogForgetsWhatIsNoLongerNamed(t *testing.T) {
+	s, _, _ := thousand(t)
+	refused := &mirror[referenced]{err: errSettling}
+	s.references.watched[reference{secretKind, "shop", "key"}] = &watchedReference{objects: refused, stop: func() {}}
+	s.report(t.Context())
+	if len(s.troubles) != 1 {
+		t.Fatalf("expected the Secret that cannot be read, got %v", s.troubles)
+	}
+	clear(s.references.watched)
+	if s.report(t.Context()); len(s.troubles) != 0 {
+		t.Errorf("expected nothing to be remembered, got %v", s.troubles)
+	}
+}
+
+func TestRequiredKindsAreThoseOfDialects(t *testing.T) {
+	s, _, _ := thousand(t)
+	o := s.options
+	o.Required = []schema.GroupResource{{Group: "example.com", Resource: "samples"}}
+	if _, err := New(o); err != nil {
+		t.Errorf("expected a kind of a dialect to be taken, got %v", err)
+	}
+	o.Required = []schema.GroupResource{{Group: "example.com", Resource: "others"}}
+	if _, err := New(o); err == nil {
+		t.Error("expected a kind that nobody reads to be refused")
+	}
+}
+
+// TestDefinitionThatIsGoneTakesItsObjects: also those whose end was not seen,
+// since the kind could not be read any more.
+func TestDefinitionThatIsGoneTakesItsObjects(t *testing.T) {
+	s, _, sets := thousand(t)
+	w := s.kinds[0]
+	w.definition.items[w.resource.String()] = definition{established: true, kind: w.name, served: "v9,"}
+	if s.look(t.Context()); *sets != 1 || len(s.entries) != 1000 || w.trouble == nil || w.stop != nil {
+		t.Errorf("a kind that cannot be read: expected everything to stay, got %d objects in %d sets, %v", len(s.entries), *sets, w.trouble)
+	}
+	clear(w.definition.items)
+	if s.look(t.Context()); *sets != 2 || len(s.entries) != 0 || len(s.set.Policies) != 0 {
+		t.Errorf("a kind that has gone: expected nothing to stay, got %d objects in %d sets", len(s.entries), *sets)
+	}
+}
+
+// TestAgeIsToldOnce: when what is known gets old, and when it no longer is.
+func TestAgeIsToldOnce(t *testing.T) {
+	s, _, _ := thousand(t)
+	var log bytes.Buffer
+	now := time.Unix(0, 0).Add(staleAfter)
+	s.options.Log, s.options.Now = slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return now }
+	look := func(lines int, reason string) {
+		t.Helper()
+		s.freshen(t.Context())
+		if got := strings.Count(log.String(), "\n"); got != lines {
+			t.Errorf("%s: expected %d lines, got %q", reason, lines, log.String())
+		}
+	}
+	look(0, "it is not old yet")
+	now = now.Add(1)
+	look(1, "it is old")
+	look(1, "it still is")
+	if got := s.Health().Synced; !got.Equal(time.Unix(0, 0)) {
+		t.Errorf("expected what is known to be of when it was heard, got %s", got)
+	}
+	s.kinds[0].objects.heard = now
+	look(2, "it is of now")
+	look(2, "it still is")
 }

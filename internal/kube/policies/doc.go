@@ -9,8 +9,17 @@
 // nothing but the status of the native kinds ([Source.KeepStatus]).
 //
 // A kind is watched while its custom resource definition is established, in the
-// first version that the dialect reads and the API server serves. What it asks
-// of the API server, which its role must permit:
+// first version that the dialect reads and the API server serves. Only a
+// definition that is gone takes its objects with it: one that cannot be read, or
+// an API server that is away, changes nothing of what is in force. How old that
+// is, and which kinds cannot be read, [Source.Health] says.
+//
+// The Secrets and ConfigMaps that policies name are bounded: 50 for the policies
+// of a namespace, 2000 for those of all namespaces, and 2000 for cluster-scoped
+// ones, which no namespace can use up. A policy that names more than there is
+// room for is one whose key is not to be had.
+//
+// What it asks of the API server, which its role must permit:
 //
 //   - apiextensions.k8s.io customresourcedefinitions: list, watch; one object at
 //     a time, so resourceNames may hold the names of [Definitions];

@@ -232,3 +232,20 @@ func isGone(name string) func(policies.Set) error {
 		return nil
 	}
 }
+
+// expectLine waits for a line of the log.
+func expectLine(t testing.TB, log <-chan string, level, text string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		select {
+		case line := <-log:
+			if strings.Contains(line, "level="+level) && strings.Contains(line, text) {
+				return
+			}
+		case <-ctx.Done():
+			t.Fatalf("expected a line of the log with %s and %q, got none", level, text)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package policies
 import (
 	"github.com/bonafide-dev/bonafide/api/v1alpha1"
 	"github.com/bonafide-dev/bonafide/dialect"
-	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/policy"
 )
@@ -54,5 +53,8 @@ func (w within) Match(r policy.Request) (bool, error) {
 		return true, nil
 	case policy.NamespaceUnknown:
 	}
-	return false, &evidence.Problem{Reason: evidence.SelectionFailed, Path: "match", Expected: "the namespace of the request", Got: "none"}
+	return false, r.Namespace.NotKnown("match")
 }
+
+// Namespaces implements [policy.ScopedMatcher].
+func (w within) Namespaces() []string { return []string{string(w)} }

@@ -3,7 +3,6 @@ package policies
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -63,11 +62,13 @@ func kindsOf(d dialect.Dialect) []kind {
 // watched is a kind, whether there is one, and its objects.
 type watched struct {
 	kind
+	required   bool // a cluster without it is not complete
 	definition *mirror[definition]
 
-	version string // that is watched; empty: none
-	objects *mirror[*object]
-	stop    func()
+	version string           // that is watched, or was last; empty: none
+	objects *mirror[*object] // as they are, or were when they could last be read
+	stop    func()           // nil while nothing is watched
+	trouble *trouble         // why it cannot be read; nil: it can, or there is none
 }
 
 // definition is what is kept of a custom resource definition.
@@ -97,21 +98,6 @@ func reduceDefinition(o runtime.Object, old definition) (definition, bool) {
 		d.established = d.established || condition["type"] == "Established" && condition["status"] == "True"
 	}
 	return d, d != old
-}
-
-// serves returns the first of the versions that the API server serves, or "".
-func (w *watched) serves() string {
-	d, exists := w.definition.get(w.resource.String())
-	if !exists || !d.established || d.kind != w.name {
-		return ""
-	}
-	served := strings.Split(d.served, ",")
-	for _, version := range w.versions {
-		if slices.Contains(served, version) {
-			return version
-		}
-	}
-	return ""
 }
 
 // resourceLists read a resource through the dynamic client.

@@ -3,7 +3,6 @@ package policies
 import (
 	"cmp"
 	"context"
-	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -17,8 +16,8 @@ import (
 // look brings everything up to date with the mirrors, and hands out the set if
 // it is another.
 func (s *Source) look(ctx context.Context) {
-	s.report(ctx)
 	whole := s.follow(ctx)
+	s.report(ctx)
 	differs, read := s.gather()
 	differs = s.compile(ctx) || differs
 	if !s.ready(whole && read) {
@@ -36,34 +35,6 @@ func (s *Source) look(ctx context.Context) {
 	s.renewed = make(chan struct{})
 	s.mu.Unlock()
 	s.options.Changed(set)
-}
-
-// follow begins and ends the watches of kinds as their definitions come and go.
-// It reports whether all definitions were known.
-func (s *Source) follow(ctx context.Context) (whole bool) {
-	whole = true
-	for _, w := range s.kinds {
-		if known, _ := w.definition.state(); !known {
-			whole = false
-			continue
-		}
-		version := w.serves()
-		if version == w.version {
-			continue
-		}
-		if w.stop != nil {
-			w.stop()
-		}
-		w.version, w.objects, w.stop = version, nil, nil
-		if version == "" {
-			s.options.Log.InfoContext(ctx, "kind is no longer watched", slog.String("resource", w.resource.String()))
-			continue
-		}
-		w.objects = &mirror[*object]{reduce: reduceObject, changed: s.changed}
-		w.stop = w.objects.start(ctx, resourceLists(s.dynamic, w.resource.WithVersion(version)), "", &s.wait)
-		s.options.Log.InfoContext(ctx, "kind is watched", slog.String("resource", w.resource.String()), slog.String("version", version))
-	}
-	return whole
 }
 
 // gather makes entries of the objects that there are. It reports whether one has
@@ -111,20 +82,22 @@ func (s *Source) gather() (differs, read bool) {
 // whether one has another outcome.
 func (s *Source) compile(ctx context.Context) (differs bool) {
 	inputs := s.inputs()
-	named := make(map[reference]bool)
+	named := make(map[claim]bool)
 	for _, key := range s.order() {
 		e := s.entries[key]
 		in := inputs[e.kind.dialect]
 		if e.stale(in, s.references) {
 			e.compile(in, s.references)
 			differs = differs || !e.settling
+		} else if !e.settling {
+			e.generation = e.object.generation // back to what it was before
 		}
-		for name := range e.seen {
-			named[name] = true
+		for name := range e.named {
+			named[claim{key.namespace, name}] = true
 		}
 		if e.good != nil && e.loaded.Err != nil {
 			for name := range e.good.objects { // a pull secret of what is in force
-				named[name] = true
+				named[claim{key.namespace, name}] = true
 			}
 		}
 	}
@@ -204,39 +177,4 @@ func (s *Source) assemble(now time.Time) Set {
 		}
 	}
 	return set
-}
-
-// report writes to the log what the API server refuses, once, and when it no
-// longer does.
-func (s *Source) report(ctx context.Context) {
-	note := func(resource string, err error) {
-		text := ""
-		if err != nil {
-			text = err.Error()
-		}
-		if text == s.troubles[resource] {
-			return
-		}
-		if text == "" {
-			delete(s.troubles, resource)
-			s.options.Log.InfoContext(ctx, "watched again", slog.String("resource", resource))
-			return
-		}
-		s.troubles[resource] = text
-		s.options.Log.WarnContext(ctx, "cannot be watched; what is known of it stays", slog.String("resource", resource), slog.String("error", text))
-	}
-	_, err := s.namespaces.state()
-	note("namespaces", err)
-	for _, w := range s.kinds {
-		_, err := w.definition.state()
-		note(definitions.Resource+" "+w.resource.String(), err)
-		if w.objects != nil {
-			_, err = w.objects.state()
-			note(w.resource.String(), err)
-		}
-	}
-	for name, w := range s.references.watched {
-		_, err := w.objects.state()
-		note(name.String(), err)
-	}
 }

@@ -23,9 +23,6 @@ import (
 )
 
 const (
-	// maxReferences bounds how many Secrets and ConfigMaps are watched, one watch
-	// each: as many as there are policies in a large cluster.
-	maxReferences = 2000
 	// settleTime is how long a policy waits for an object that it names before it
 	// counts as one that cannot be read. The API server answers within
 	// milliseconds; what takes longer than this is no passing trouble.
@@ -70,6 +67,7 @@ type references struct {
 	wait    *sync.WaitGroup
 
 	watched map[reference]*watchedReference
+	refused map[claim]string // and why
 }
 
 type watchedReference struct {
@@ -86,12 +84,13 @@ type referenced struct {
 
 // look returns what is known of a reference now. One that is not watched yet is
 // settling: see keep.
-func (r *references) look(name reference) (material, dialect.Object, error) {
+func (r *references) look(c claim) (material, dialect.Object, error) {
+	name := c.reference
+	if why, refused := r.refused[c]; refused {
+		return material{state: unreadable}, dialect.Object{}, unavailable(name, errors.New(why))
+	}
 	w := r.watched[name]
 	if w == nil {
-		if len(r.watched) >= maxReferences {
-			return material{state: unreadable}, dialect.Object{}, unavailable(name, fmt.Errorf("expected at most %d Secrets and ConfigMaps in all policies", maxReferences))
-		}
 		return material{state: settling}, dialect.Object{}, fmt.Errorf("%s: %w", name, errSettling)
 	}
 	synced, err := w.objects.state()
@@ -132,23 +131,30 @@ func (r *references) begin(ctx context.Context, name reference) {
 			return r.client.CoreV1().ConfigMaps(name.namespace).Watch(ctx, o)
 		},
 	}
-	w := &watchedReference{objects: &mirror[referenced]{reduce: reduceReferenced, changed: r.changed}, since: r.now()}
+	w := &watchedReference{objects: &mirror[referenced]{reduce: reduceReferenced, changed: r.changed, now: r.now}, since: r.now()}
 	w.stop = w.objects.start(ctx, from, name.name, r.wait)
 	r.watched[name] = w
 }
 
-// keep watches these references and no others.
-func (r *references) keep(ctx context.Context, named map[reference]bool) {
+// keep watches what is named, as far as there is room for it, and nothing else.
+func (r *references) keep(ctx context.Context, named map[claim]bool) {
+	granted, refused := admit(named)
 	for name, w := range r.watched {
-		if !named[name] {
+		if !granted[name] {
 			w.stop()
 			delete(r.watched, name)
 		}
 	}
-	for name := range named {
-		if r.watched[name] == nil && len(r.watched) < maxReferences {
-			r.begin(ctx, name)
+	for _, wide := range []bool{true, false} { // those of the whole cluster wait for no namespace's
+		for name := range granted {
+			if r.watched[name] == nil && named[claim{"", name}] == wide {
+				r.begin(ctx, name)
+			}
 		}
+	}
+	if !maps.Equal(refused, r.refused) {
+		r.refused = refused
+		r.changed() // policies are others by it
 	}
 }
 
@@ -189,6 +195,7 @@ func reduceReferenced(o runtime.Object, old referenced) (referenced, bool) {
 // reader is the material of one compilation: it remembers what was asked for.
 type reader struct {
 	references *references
+	owner      string                       // namespace of the policy, if it is of one
 	kept       map[reference]dialect.Object // where not nil, these are read instead
 
 	seen     map[reference]material
@@ -213,7 +220,7 @@ func (r *reader) read(name reference) (dialect.Object, error) {
 		}
 		return dialect.Object{}, unavailable(name, dialect.ErrNoMaterial)
 	}
-	now, object, err := r.references.look(name)
+	now, object, err := r.references.look(claim{r.owner, name})
 	r.seen[name] = now
 	r.settling = r.settling || now.state == settling
 	if err == nil {

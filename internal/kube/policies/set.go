@@ -49,7 +49,9 @@ type Result struct {
 	Kind            string
 	Namespace, Name string
 	UID             types.UID
-	Generation      int64
+	// Generation is the one that this is about: the last that was compiled, with
+	// everything that it names.
+	Generation int64
 	// Ready says that the object is in force as it is written. Reason and Message
 	// say why not; they are the same for the same fault.
 	Ready           bool
@@ -81,7 +83,7 @@ const maxMessage = 2000
 func (s *Set) add(e *entry, d dialect.Dialect, now time.Time) (until time.Time) {
 	result := Result{
 		Resource: e.kind.resource.WithVersion(e.kind.version), Kind: e.kind.name, Namespace: e.object.namespace, Name: e.object.name,
-		UID: e.object.uid, Generation: e.object.generation, Ready: true, Reason: v1alpha1.ReasonInForce,
+		UID: e.object.uid, Generation: e.generation, Ready: true, Reason: v1alpha1.ReasonInForce,
 	}
 	inForce := e.inForce()
 	if e.loaded.Err != nil {

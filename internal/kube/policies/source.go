@@ -3,7 +3,9 @@ package policies
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +27,9 @@ const (
 	// together: short against the two seconds in which a change is in force, long
 	// against the parts of one `kubectl apply`.
 	DefaultDebounce = 100 * time.Millisecond
+	// DefaultStatusInterval is how often figures are written to a status at most, and
+	// how soon a status is tried again that could not be written.
+	DefaultStatusInterval = time.Minute
 	// lookInterval is how often what nobody tells is looked at: trust material
 	// from afar, exceptions that end, and objects that are late.
 	lookInterval = 500 * time.Millisecond
@@ -50,9 +55,18 @@ type Options struct {
 	Changed func(Set)
 	// Debounce is how long changes are gathered; 0 is [DefaultDebounce].
 	Debounce time.Duration
-	// Counts, if set, returns in how many decisions since this process began a
-	// policy took part, and how many of them it denied, for its status.
-	Counts func(kind, namespace, name string) (matched, denied int64)
+	// Required are the definitions without which a cluster is not complete: before
+	// all of them are there nothing is handed out, and what is missing is in the log
+	// and in [Source.Health]. Others may be absent. Each must be among
+	// [Definitions].
+	Required []schema.GroupResource
+	// Counts, if set, returns about how many images of running Pods a policy decided
+	// in the last audit, and how many of those it denies or would deny, for its
+	// status; false if this process has not audited. It must be safe for concurrent
+	// use.
+	Counts func(kind, namespace, name string) (matched, denied int64, known bool)
+	// StatusInterval is how often figures are written; 0 is [DefaultStatusInterval].
+	StatusInterval time.Duration
 }
 
 // Source watches a cluster's objects. Make one with [New]. Its methods are safe
@@ -70,11 +84,13 @@ type Source struct {
 
 	// The state of Run.
 	entries  map[entryKey]*entry
-	complete bool      // once: the first set was handed out
-	until    time.Time // when the set is another by time alone
-	troubles map[string]string
+	complete bool              // once: the first set was handed out
+	until    time.Time         // when the set is another by time alone
+	troubles map[string]string // by resource: what the log said last
+	stale    bool              // the log says that what is known is old
 
 	mu      sync.Mutex
+	health  Health
 	set     *Set          // the last; nil before the first
 	renewed chan struct{} // closed when there is another
 }
@@ -91,6 +107,9 @@ func New(o Options) (*Source, error) {
 	}
 	if o.Debounce <= 0 {
 		o.Debounce = DefaultDebounce
+	}
+	if o.StatusInterval <= 0 {
+		o.StatusInterval = DefaultStatusInterval
 	}
 	if o.Revision == nil {
 		o.Revision = func() uint64 { return 0 }
@@ -110,12 +129,20 @@ func New(o Options) (*Source, error) {
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
-	s.namespaces = &mirror[map[string]string]{reduce: reduceNamespace, changed: s.changed}
+	s.namespaces = &mirror[map[string]string]{reduce: reduceNamespace, changed: s.changed, now: o.Now}
 	s.references = &references{client: typed, now: o.Now, changed: s.changed, wait: &s.wait, watched: make(map[reference]*watchedReference)}
 	for i, d := range o.Dialects {
 		for _, k := range kindsOf(d) {
 			k.dialect = i
-			s.kinds = append(s.kinds, &watched{kind: k, definition: &mirror[definition]{reduce: reduceDefinition, changed: s.changed}})
+			s.kinds = append(s.kinds, &watched{
+				kind: k, required: slices.Contains(o.Required, k.resource),
+				definition: &mirror[definition]{reduce: reduceDefinition, changed: s.changed, now: o.Now},
+			})
+		}
+	}
+	for _, r := range o.Required {
+		if !slices.ContainsFunc(s.kinds, func(w *watched) bool { return w.resource == r }) {
+			return nil, fmt.Errorf("policies: expected only kinds that a dialect reads to be required, got %q", r)
 		}
 	}
 	return s, nil
@@ -160,6 +187,7 @@ func (s *Source) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
+			s.freshen(ctx)
 			now := s.options.Revision()
 			if now == revision && !s.late() {
 				continue

@@ -121,6 +121,9 @@ func TestR18InvalidNamespacedPolicyIsOfItsNamespace(t *testing.T) {
 			t.Errorf("namespace %s: want %t, got %t, %v", name, want, got, err)
 		}
 	}
+	if got, err := p.Match.Match(policy.Request{}); !got || err != nil {
+		t.Errorf("a door that carries no namespace: want a match, got %t, %v", got, err)
+	}
 	if _, err := p.Match.Match(policy.Request{Namespace: policy.Namespace{State: policy.NamespaceUnknown}}); err == nil {
 		t.Error("R16: a namespace that could not be found out: want an error, got none")
 	}

@@ -261,3 +261,45 @@ func TestOneFailureStopsNoOtherReport(t *testing.T) {
 		t.Error("two reports of one namespace: want an error, got none")
 	}
 }
+
+// TestReadGivesWhatWasWritten: all of our reports, page by page, and nobody
+// else's; one that somebody has spoilt is passed over.
+func TestReadGivesWhatWasWritten(t *testing.T) {
+	cluster, client := clientOf(t)
+	serve(t, cluster)
+	want := map[string]reports.Namespaced{}
+	for range 12 { // more than a page
+		n := reports.Namespaced{Namespace: cluster.Namespace(t, nil), Results: []reports.Result{one(reports.Fail, "a"), one(reports.Pass, "b")}}
+		want[n.Namespace] = n
+		write(t, client, n.Namespace, time.Unix(1, 0), n)
+	}
+	spoilt := cluster.Namespace(t, nil)
+	foreign := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "wgpolicyk8s.io/v1alpha2", "kind": "PolicyReport", "metadata": map[string]any{"name": "kyverno"},
+		"results": []any{map[string]any{"policy": "other", "result": "fail"}},
+	}}
+	if _, err := cluster.Dynamic.Resource(policyReports).Namespace(spoilt).Create(t.Context(), foreign, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]reports.Namespaced{}
+	err := reports.Read(t.Context(), client, "", func(n reports.Namespaced) {
+		if _, ours := want[n.Namespace]; ours || n.Namespace == spoilt {
+			got[n.Namespace] = n
+		}
+	})
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("error %v, reports (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestReadThatIsRefusedSaysSo(t *testing.T) {
+	cluster, _ := clientOf(t)
+	serve(t, cluster)
+	client, err := kube.New(cluster.ConfigFor(t, "alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := reports.Read(t.Context(), client, "", func(reports.Namespaced) {}); !apierrors.IsForbidden(err) {
+		t.Errorf("want the API server's refusal, got %v", err)
+	}
+}

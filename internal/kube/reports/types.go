@@ -22,7 +22,7 @@ const (
 	Fail  Outcome = "fail"
 	Warn  Outcome = "warn"
 	Error Outcome = "error" // it could not be told
-	Skip  Outcome = "skip"  // no policy applies
+	Skip  Outcome = "skip"  // no policy applies, or an exception lifts it
 )
 
 // Severity of a result, as both APIs spell it.

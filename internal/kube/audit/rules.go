@@ -2,6 +2,8 @@ package audit
 
 import (
 	"github.com/bonafide-dev/bonafide/engine"
+	"github.com/bonafide-dev/bonafide/evidence"
+	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/policy"
 )
 
@@ -21,22 +23,40 @@ type names struct {
 	exceptions []policy.Exception
 }
 
-func namesThatMatter(d Decider) names {
+// rules are what a sweep needs to know of those that it decides by.
+type rules struct {
+	names  names
+	listed map[imageref.Digest]bool // by deny lists
+	// secrets are those that policies bring, by the policy.
+	secrets map[policy.Origin][]evidence.SecretName
+}
+
+func rulesOf(d Decider) rules {
 	s, tells := d.(snapshotter)
 	if !tells {
-		return names{all: true}
+		return rules{names: names{all: true}}
 	}
 	snapshot := s.Snapshot()
 	if snapshot == nil {
-		return names{}
+		return rules{}
 	}
-	var n names
+	r := rules{listed: map[imageref.Digest]bool{}, secrets: map[policy.Origin][]evidence.SecretName{}}
 	for _, e := range snapshot.Exceptions() {
 		if len(e.Workloads) > 0 {
-			n.exceptions = append(n.exceptions, e)
+			r.names.exceptions = append(r.names.exceptions, e)
 		}
 	}
-	return n
+	for _, list := range snapshot.Denials() {
+		for _, digest := range list.Images.Digests {
+			r.listed[digest] = true
+		}
+	}
+	for _, p := range snapshot.Policies() {
+		if len(p.PullSecrets) > 0 {
+			r.secrets[p.Origin] = append(r.secrets[p.Origin], p.PullSecrets...)
+		}
+	}
+	return r
 }
 
 // told returns what a decision may know by the name of the request's object.
