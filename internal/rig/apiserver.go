@@ -37,6 +37,7 @@ type files struct {
 	verifying string // its public key
 	tokens    string
 	admission string
+	gates     string // feature gates that are not on by default
 }
 
 func (c *Cluster) startEtcd(ctx context.Context) error {
@@ -82,7 +83,7 @@ func (c *Cluster) startAPIServer(ctx context.Context, f files, port int) error {
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--token-auth-file="+f.tokens, "--authorization-mode=RBAC", "--anonymous-auth=false",
 		"--disable-admission-plugins=ServiceAccount",
-		"--admission-control-config-file="+f.admission,
+		"--admission-control-config-file="+f.admission, "--feature-gates="+f.gates,
 		"--shutdown-delay-duration=0s", "--profiling=false",
 	)
 	if err != nil {
@@ -140,6 +141,9 @@ func (c *Cluster) writeFiles() (files, error) {
 	if f.serving, err = f.authority.issue(f.folder, "kube-apiserver", x509.ExtKeyUsageServerAuth); err != nil {
 		return files{}, err
 	}
+	if len(c.options.StaticMutating)+len(c.options.StaticValidating) > 0 {
+		f.gates = "ManifestBasedAdmissionControlConfig=true" // alpha in 1.36
+	}
 	return f, errors.Join(c.writeTokens(f.tokens), c.writeAdmission(f))
 }
 
@@ -183,10 +187,28 @@ func (c *Cluster) writeAdmission(f files) error {
 	}
 	var text strings.Builder
 	text.WriteString("apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n")
-	for _, plugin := range []string{"MutatingAdmissionWebhook", "ValidatingAdmissionWebhook"} {
-		fmt.Fprintf(&text, "- name: %s\n  configuration: {apiVersion: apiserver.config.k8s.io/v1, kind: WebhookAdmissionConfiguration, kubeConfigFile: %q}\n", plugin, kubeconfig)
+	for _, plugin := range []struct {
+		name   string
+		static []byte
+	}{{"MutatingAdmissionWebhook", c.options.StaticMutating}, {"ValidatingAdmissionWebhook", c.options.StaticValidating}} {
+		fmt.Fprintf(&text, "- name: %s\n  configuration: {apiVersion: apiserver.config.k8s.io/v1, kind: WebhookAdmissionConfiguration, kubeConfigFile: %q", plugin.name, kubeconfig)
+		if len(plugin.static) > 0 {
+			static := filepath.Join(f.folder, plugin.name) // each wants a folder of its own
+			if err := writeStatic(static, plugin.static); err != nil {
+				return err
+			}
+			fmt.Fprintf(&text, ", staticManifestsDir: %q", static)
+		}
+		text.WriteString("}\n")
 	}
 	return os.WriteFile(f.admission, []byte(text.String()), 0o600)
+}
+
+func writeStatic(folder string, manifest []byte) error {
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, "webhooks.yaml"), manifest, 0o600)
 }
 
 // writeKubeconfig writes the administrator's kubeconfig file.

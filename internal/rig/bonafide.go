@@ -37,6 +37,15 @@ func (b *Bonafide) Kill() {
 	b.process.stop()
 }
 
+// Stop ends it as a cluster does, and fails tb unless it ends cleanly.
+func (b *Bonafide) Stop(tb testing.TB) {
+	tb.Helper()
+	b.killed = true
+	if err := b.process.interrupt(); err != nil {
+		tb.Errorf("bonafide serve: want a clean end, got %v\n%s", err, b.process.tail())
+	}
+}
+
 // Log returns what it has printed so far.
 func (b *Bonafide) Log(tb testing.TB) string {
 	tb.Helper()

@@ -25,6 +25,7 @@ type Cluster struct {
 	Kubeconfig  string               // path of a kubeconfig file for Config
 	AdmissionCA []byte               // PEM: issuer of the client certificate that the API server shows to webhooks
 
+	options         ClusterOptions
 	folder          string
 	files           files
 	port            int // of the API server
@@ -33,11 +34,26 @@ type Cluster struct {
 	etcd, apiserver *process
 }
 
+// ClusterOptions say how a cluster differs from others. The zero value is how
+// all are.
+type ClusterOptions struct {
+	// StaticMutating and StaticValidating are webhook configurations that the API
+	// server reads from files at its start, as manifest-based admission control
+	// has it; empty: none.
+	StaticMutating, StaticValidating []byte
+}
+
 // Start runs a cluster for the test tb alone and stops it when tb ends. It
 // takes some ten seconds; most tests want [Shared].
 func Start(tb testing.TB) *Cluster {
 	tb.Helper()
-	c, err := launch(context.WithoutCancel(tb.Context()))
+	return StartWith(tb, ClusterOptions{})
+}
+
+// StartWith is [Start] with options.
+func StartWith(tb testing.TB, o ClusterOptions) *Cluster {
+	tb.Helper()
+	c, err := launch(context.WithoutCancel(tb.Context()), o)
 	if err != nil {
 		tb.Fatalf("start a cluster: %v", err)
 	}
@@ -55,14 +71,14 @@ func Start(tb testing.TB) *Cluster {
 
 // launch starts both processes and waits until the API server is ready. The
 // caller stops and removes the cluster.
-func launch(ctx context.Context) (*Cluster, error) {
+func launch(ctx context.Context, o ClusterOptions) (*Cluster, error) {
 	// Not tb.TempDir, whose name grows with the test's: the path of a Unix
 	// socket has some 100 bytes.
 	folder, err := os.MkdirTemp("", "rig-")
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{folder: folder}
+	c := &Cluster{options: o, folder: folder}
 	if err := c.run(ctx); err != nil {
 		c.stop()
 		return nil, errors.Join(err, c.remove())

@@ -5,8 +5,9 @@
 // [Shared] gives one cluster to all tests of a package; [Start] gives a test
 // one of its own; [StartRegistry] starts a registry. [StartGatekeeper] and
 // [StartKyverno] run those programs for a cluster, [StartRatify] runs Ratify,
-// [NewCosign] the cosign command, [Shared.StartBonafide] `bonafide serve`. What
-// such tests share stands beside: images and keys, an example's files, Pods.
+// [NewCosign] the cosign command, [Shared.StartBonafide] `bonafide serve`, and
+// [Cluster.StartWatchProxy] an API server that drops watches. What such tests
+// share stands beside: images and keys, an example's files, Pods.
 // Nothing outlives the test process: every child ends with its test, and is
 // killed by the kernel if the test process dies.
 //

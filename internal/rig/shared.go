@@ -82,7 +82,7 @@ func (s *Shared) removeCommand() error {
 // Cluster returns the shared cluster, starting it if this is the first call.
 func (s *Shared) Cluster(tb testing.TB) *Cluster {
 	tb.Helper()
-	cluster, err := s.cluster.get(func() (*Cluster, error) { return launch(context.Background()) })
+	cluster, err := s.cluster.get(func() (*Cluster, error) { return launch(context.Background(), ClusterOptions{}) })
 	if err != nil {
 		tb.Fatalf("start the shared cluster: %v", err)
 	}

@@ -27,10 +27,14 @@ var errExited = errors.New("ended before it was ready")
 func Poll(ctx context.Context, condition func(context.Context) error) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
+	var last error
 	for {
-		last := condition(ctx)
-		if last == nil {
+		err := condition(ctx)
+		if err == nil {
 			return nil
+		}
+		if last == nil || ctx.Err() == nil { // not the end of ctx itself, which says nothing
+			last = err
 		}
 		select {
 		case <-ctx.Done():

@@ -124,7 +124,7 @@ func TestValuesBecomeFlags(t *testing.T) {
 		"Registries": {"credentials and addresses", "registries.allow={r.corp:5000},registries.insecure={dev:5000},registries.pullSecrets={ops/pull},registries.cloudCredentials={aws,gcp}", []string{
 			"--allow-registry=r.corp:5000", "--insecure-registry=dev:5000", "--pull-secret=ops/pull", "--cloud-credentials=aws,gcp",
 		}},
-		"RegistryConfig": {"the mounted file", "registries.configSecret=regs", []string{"--registry-config=/etc/bonafide/registries/registries.yaml"}},
+		"RegistryConfig": {"the mounted file", "registries.configSecret=regs", []string{"--registries=/etc/bonafide/registries/registries.yaml"}},
 		"Certificate":    {"the mounted files", "tls.existingSecret=cert", []string{"--tls-cert=/etc/bonafide/tls/tls.crt", "--tls-key=/etc/bonafide/tls/tls.key"}},
 		"ExtraArgs":      {"last, as they are", "extraArgs={--gatekeeper-timeout=2s}", []string{"--gatekeeper-timeout=2s"}},
 	}

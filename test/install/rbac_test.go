@@ -129,9 +129,15 @@ var reason = regexp.MustCompile(`^  # ([a-z]+): .*\.$`)
 // a comment above it, or above the condition that it stands under.
 func ruleNames(t *testing.T, template string) []string {
 	t.Helper()
+	return namesIn(t, template, string(read(t, chart, "templates", template)))
+}
+
+// namesIn reads them from a text: a template, or what Helm made of it.
+func namesIn(t *testing.T, template, text string) []string {
+	t.Helper()
 	var names []string
 	above := ""
-	for i, line := range strings.Split(string(read(t, chart, "templates", template)), "\n") {
+	for i, line := range strings.Split(text, "\n") {
 		if !strings.HasPrefix(line, "  - apiGroups:") {
 			above = line
 			continue

@@ -66,7 +66,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - --cloud-credentials={{ join "," . }}
 {{- end }}
 {{- if .Values.registries.configSecret }}
-- --registry-config=/etc/bonafide/registries/registries.yaml
+- --registries=/etc/bonafide/registries/registries.yaml
 {{- end }}
 {{- if .Values.tls.existingSecret }}
 - --tls-cert=/etc/bonafide/tls/tls.crt
