@@ -16,6 +16,10 @@ const (
 {"Action":"output","Package":"m/a","Output":"ok  \tm/a\t0.1s\n"}
 {"Action":"pass","Package":"m/a"}
 `
+	measuring = `{"Action":"output","Package":"m/m","Test":"TestM","Output":"    m_test.go:3: figures: 3 of 4 in 5 ms\n"}
+{"Action":"output","Package":"m/m","Test":"TestM","Output":"    m_test.go:4: chatter\n"}
+{"Action":"pass","Package":"m/m","Test":"TestM"}
+`
 	empty = `{"Action":"output","Package":"m/e","Output":"?   \tm/e\t[no test files]\n"}
 {"Action":"skip","Package":"m/e"}
 `
@@ -51,6 +55,7 @@ func TestReport(t *testing.T) {
 		fails  bool
 	}{
 		"Pass":          {reason: "all is well", in: passing + empty, want: []string{"ok  \tm/a\t0.1s\n", "[no test files]", "tests: 1 passed, 0 failed, 0 skipped in 2 packages"}, absent: "=== RUN"},
+		"Figures":       {reason: "what a test has measured is shown", in: measuring, want: []string{"TestM: 3 of 4 in 5 ms\n"}, absent: "chatter"},
 		"Fail":          {reason: "a failed test's output is shown", in: passing + failing, want: []string{"the reason", "FAIL\tm/f", "1 passed, 1 failed, 0 skipped"}, fails: true},
 		"Panic":         {reason: "a test that never ended is shown", in: passing + panicking, want: []string{"panic: the reason"}, fails: true},
 		"Build":         {reason: "a package that does not build fails", in: passing + unbuildable, want: []string{"b.go:1: the reason"}, fails: true},

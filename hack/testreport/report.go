@@ -76,6 +76,7 @@ func (r *report) testEnded(e event) {
 	switch e.Action {
 	case "pass":
 		r.passed++
+		r.figures(e.Test, r.output[key])
 	case "skip":
 		r.skipped = append(r.skipped, e.Package+"."+e.Test)
 	case "fail":
@@ -85,6 +86,16 @@ func (r *report) testEnded(e event) {
 		return // it runs, pauses or goes on
 	}
 	delete(r.output, key)
+}
+
+// figures prints what a test that passed has measured: what it logs after that
+// word.
+func (r *report) figures(test string, lines []string) {
+	for _, line := range lines {
+		if _, text, found := strings.Cut(line, ": figures: "); found {
+			fmt.Fprintf(r.out, "%s: %s", test, text)
+		}
+	}
 }
 
 func (r *report) packageEnded(e event) {

@@ -2,7 +2,7 @@ package cluster_test
 
 import (
 	"context"
-	"strings"
+	"slices"
 	"sync"
 
 	"k8s.io/client-go/kubernetes"
@@ -22,15 +22,10 @@ func (w *warnings) HandleWarningHeaderWithContext(_ context.Context, _ int, _, t
 	w.all = append(w.all, text)
 }
 
-func (w *warnings) contain(part string) bool {
+func (w *warnings) texts() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, text := range w.all {
-		if strings.Contains(text, part) {
-			return true
-		}
-	}
-	return false
+	return slices.Clone(w.all)
 }
 
 func clientOf(config *rest.Config) (kubernetes.Interface, error) {

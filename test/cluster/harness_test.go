@@ -3,7 +3,6 @@ package cluster_test
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
 
 	"github.com/bonafide-dev/bonafide/internal/fixture"
 	"github.com/bonafide-dev/bonafide/internal/rig"
@@ -22,7 +22,10 @@ import (
 // registered webhook is asked about everything.
 var shared rig.Shared
 
-func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
+func TestMain(m *testing.M) {
+	rest.SetDefaultWarningHandler(rest.NoWarnings{}) // tests that look at warnings ask for them
+	os.Exit(shared.Run(m))
+}
 
 const systemNamespace = "bonafide-system"
 
@@ -36,23 +39,45 @@ type installation struct {
 	// namespace is a tenant's.
 	namespace string
 	flags     []string
+	// kubeconfig is how replicas reach the API server.
+	kubeconfig string
+	// owner is the test that everything runs for, also what a part of it starts.
+	owner *testing.T
 }
 
-// install starts everything, with a number of replicas, and waits until a Pod
-// of an image that no policy admits is refused or answered about.
-func install(t *testing.T, replicas int, flags ...string) *installation {
+// prepare starts everything but the replicas.
+func prepare(t *testing.T) *installation {
 	t.Helper()
-	i := &installation{Cluster: rig.Start(t), registry: rig.NewStore(t, fixture.Options{Referrers: true}), flags: flags}
+	i := &installation{owner: t, Cluster: rig.Start(t), registry: rig.NewStore(t, fixture.Options{Referrers: true})}
 	i.Apply(t, definitions(t)...)
 	i.NamespaceNamed(t, systemNamespace)
 	i.namespace = i.Namespace(t, nil)
 	i.balancer = rig.StartBalancer(t)
+	i.kubeconfig = i.Kubeconfig
+	return i
+}
+
+// install starts everything, with a number of replicas, and waits until the API
+// server asks them about Pods.
+func install(t *testing.T, replicas int, flags ...string) *installation {
+	t.Helper()
+	i := prepare(t)
+	i.serve(t, replicas, flags...)
+	i.awaitRegistered(t, i.namespace)
+	return i
+}
+
+// serve ends the replicas that there are and starts others.
+func (i *installation) serve(t *testing.T, replicas int, flags ...string) {
+	t.Helper()
+	for _, r := range i.replicas {
+		r.Stop(t)
+	}
+	i.replicas, i.flags = nil, flags
 	for range replicas {
 		i.replicas = append(i.replicas, i.start(t))
 	}
 	i.balancer.Use(i.replicas...)
-	i.awaitRegistered(t)
-	return i
 }
 
 // definitions are the custom resource definitions that an installation has.
@@ -75,33 +100,46 @@ func definitions(t *testing.T) []string {
 
 func (i *installation) start(t *testing.T) *rig.Bonafide {
 	t.Helper()
-	return shared.StartBonafide(t, rig.BonafideOptions{
-		Kubeconfig: i.Kubeconfig, Registry: i.registry.Host(),
+	return shared.StartBonafide(i.owner, rig.BonafideOptions{
+		Kubeconfig: i.kubeconfig, Registry: i.registry.Host(),
 		Flags: append([]string{"--system-namespace", systemNamespace, "--webhook-url", i.balancer.URL}, i.flags...),
 	})
 }
 
-// awaitRegistered waits until the API server asks about Pods.
-func (i *installation) awaitRegistered(t *testing.T) {
+// awaitRegistered waits until the API server asks about Pods of a namespace.
+func (i *installation) awaitRegistered(t *testing.T, namespace string) {
 	t.Helper()
-	rig.Eventually(t, "the webhooks are in force", func(ctx context.Context) error {
-		warned := &warnings{}
-		config := *i.Config
-		config.WarningHandlerWithContext = warned
-		client, err := clientOf(&config)
-		if err != nil {
-			return err
+	i.warns(t, namespace, "nobody.example/covers/this:1", "no policy covers this image")
+}
+
+// awaitWarning waits until a Pod of the tenant is admitted with a warning.
+func (i *installation) awaitWarning(t *testing.T, image, part string) {
+	t.Helper()
+	i.warns(t, i.namespace, image, part)
+}
+
+func (i *installation) warns(t *testing.T, namespace, image, part string) {
+	t.Helper()
+	rig.Eventually(t, "a warning about "+image, func(ctx context.Context) error {
+		said, err := i.warned(ctx, namespace, image)
+		if err == nil && !strings.Contains(strings.Join(said, "\n"), part) {
+			err = fmt.Errorf("expected the warning %q, got %q", part, said)
 		}
-		pod := rig.NewPod("nobody.example/covers/this:1")
-		_, err = client.CoreV1().Pods(i.namespace).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		if err != nil {
-			return err
-		}
-		if !warned.contain("no policy covers this image") {
-			return errors.New("expected a warning about an image that no policy covers, got none")
-		}
-		return nil
+		return err
 	})
+}
+
+// warned creates a Pod, dry, and returns the warnings that go with it.
+func (i *installation) warned(ctx context.Context, namespace, image string) ([]string, error) {
+	said := &warnings{}
+	config := *i.Config
+	config.WarningHandlerWithContext = said
+	client, err := clientOf(&config)
+	if err != nil {
+		return nil, err
+	}
+	_, err = client.CoreV1().Pods(namespace).Create(ctx, rig.NewPod(image), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	return said.texts(), err
 }
 
 // secret stores a public key under the name, in the system namespace.
@@ -119,7 +157,7 @@ func (i *installation) replaceSecret(t *testing.T, name string, key fixture.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	current.Data["cosign.pub"] = key.PublicPEM
+	current.Data = map[string][]byte{"cosign.pub": key.PublicPEM}
 	if _, err := secrets.Update(t.Context(), current, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -173,13 +211,17 @@ func (i *installation) admitted(t *testing.T, namespace, image string) string {
 	return stored
 }
 
-// becomes waits until creating a Pod is refused, with a part in the message, or
-// is admitted if part is empty.
+// becomes waits until creating a Pod of the tenant is refused, with a part in
+// the message, or is admitted if part is empty.
 func (i *installation) becomes(t *testing.T, image, part string) {
 	t.Helper()
+	i.becomesIn(t, i.namespace, image, part)
+}
+
+func (i *installation) becomesIn(t *testing.T, namespace, image, part string) {
+	t.Helper()
 	rig.Eventually(t, "the change is in force", func(ctx context.Context) error {
-		pod := rig.NewPod(image)
-		_, err := i.Client.CoreV1().Pods(i.namespace).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		err := i.tried(ctx, namespace, image)
 		switch {
 		case part == "":
 			return err
@@ -190,6 +232,12 @@ func (i *installation) becomes(t *testing.T, image, part string) {
 		}
 		return nil
 	})
+}
+
+// tried is what creating a Pod would come to.
+func (i *installation) tried(ctx context.Context, namespace, image string) error {
+	_, err := i.Client.CoreV1().Pods(namespace).Create(ctx, rig.NewPod(image), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	return err
 }
 
 // podOf is a Pod of one image, for a client of a test's own.

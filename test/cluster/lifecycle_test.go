@@ -13,6 +13,7 @@ import (
 // TestPoliciesOfTheCluster follows a policy from its creation to a new key, at
 // two replicas, none of which is started again.
 func TestPoliciesOfTheCluster(t *testing.T) {
+	t.Parallel()
 	i := install(t, 2)
 	first, second := rig.NewKey(t), rig.NewKey(t)
 	old := rig.Push(t, i.registry, "acme/app:old", first).Reference.String()
@@ -43,6 +44,7 @@ func TestPoliciesOfTheCluster(t *testing.T) {
 // TestR17NamespacedPolicyOnlyAdds holds that a tenant's policy asks for more in
 // its own namespace and for nothing less.
 func TestR17NamespacedPolicyOnlyAdds(t *testing.T) {
+	t.Parallel()
 	i := install(t, 1)
 	platform, tenant := rig.NewKey(t), rig.NewKey(t)
 	both := rig.Push(t, i.registry, "acme/app:both", platform, tenant).Reference.String()
@@ -73,6 +75,7 @@ spec:
 
 // TestDenyListBeatsExceptionBeatsPolicy at the real API server.
 func TestDenyListBeatsExceptionBeatsPolicy(t *testing.T) {
+	t.Parallel()
 	i := install(t, 1)
 	key := rig.NewKey(t)
 	signed := rig.Push(t, i.registry, "acme/app:signed", key)
@@ -108,6 +111,7 @@ spec:
 
 // TestExceptionExpires holds that an exception ends by itself.
 func TestExceptionExpires(t *testing.T) {
+	t.Parallel()
 	i := install(t, 1)
 	key := rig.NewKey(t)
 	unsigned := rig.Push(t, i.registry, "acme/legacy:1")
@@ -130,6 +134,7 @@ spec:
 // TestR18PolicyThatStopsCompiling holds that such a policy keeps its last good
 // version, says so, and leaves the others alone (TRUST R18).
 func TestR18PolicyThatStopsCompiling(t *testing.T) {
+	t.Parallel()
 	i := install(t, 1)
 	key := rig.NewKey(t)
 	signed := rig.Push(t, i.registry, "acme/app:signed", key).Reference.String()

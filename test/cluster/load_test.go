@@ -2,7 +2,6 @@ package cluster_test
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -12,7 +11,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -24,8 +22,6 @@ const (
 	perSecond = 10
 	// outage is how long the registry is cut off.
 	outage = 30 * time.Second
-	// certificateSecret is where the replicas keep their certificate.
-	certificateSecret = "bonafide-tls"
 )
 
 // A load creates Pods at a steady rate and counts what becomes of them.
@@ -91,8 +87,8 @@ func (l *load) note(text string) {
 }
 
 // TestTwoReplicasUnderLoad creates Pods all the while, and meanwhile kills and
-// starts a replica, rotates the certificate three times, starts the API server
-// again and cuts the registry off. No review is lost but those in flight at the
+// starts a replica, rotates the certificate three times, once by an authority
+// that is new, starts the API server again and cuts the registry off. No review is lost but those in flight at the
 // killed replica, nothing is admitted wrongly, and nothing refused wrongly.
 func TestTwoReplicasUnderLoad(t *testing.T) {
 	i := install(t, 2)
@@ -121,52 +117,27 @@ func TestTwoReplicasUnderLoad(t *testing.T) {
 	began := time.Now()
 	t.Cleanup(func() { stop(); running.Wait() })
 
-	for round := range 3 {
-		i.rotate(t, round)
-		if round == 0 {
-			l.killing.Store(true)
-			i.replicas[0].Kill()
-			i.balancer.Use(i.replicas[1])
-			i.replicas[0] = i.start(t)
-			i.balancer.Use(i.replicas...)
-			l.killing.Store(false)
-		}
-	}
+	i.rotateLeaf(t)
+	i.announceAuthority(t) // both are trusted while the worst happens
+	l.killing.Store(true)
+	i.replicas[0].Kill()
+	i.balancer.Use(i.replicas[1])
+	i.replicas[0] = i.start(t)
+	i.balancer.Use(i.replicas...)
+	l.killing.Store(false)
 	i.RestartAPIServer(t)
 	i.cutOff(t, outage)
+	i.switchAuthority(t)
+	i.rotateLeaf(t)
+	i.retireAuthority(t)
 	stop()
 	running.Wait()
 
-	t.Logf("%s of load: %d admitted, %d refused, %d wrong, %d lost, %d lost in flight at the killed replica, %d while the API server was away",
+	t.Logf("figures: %s of load: %d admitted, %d refused, %d wrong, %d lost, %d lost in flight at the killed replica, %d while the API server was away",
 		time.Since(began).Round(time.Second), l.admitted.Load(), l.refused.Load(), l.wrong.Load(), l.lost.Load(), l.inFlight.Load(), l.noServer.Load())
 	if l.admitted.Load() == 0 || l.refused.Load() == 0 || l.wrong.Load() != 0 || l.lost.Load() != 0 {
 		t.Errorf("want none wrong and none lost, got:\n%s", strings.Join(l.examples, "\n"))
 	}
-}
-
-// rotate asks for a new authority and leaf, and waits until the Secret holds a
-// new leaf.
-func (i *installation) rotate(t *testing.T, round int) {
-	t.Helper()
-	secrets := i.Client.CoreV1().Secrets(systemNamespace)
-	before, err := secrets.Get(t.Context(), certificateSecret, metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	patch := []byte(`{"metadata":{"annotations":{"bonafide.dev/rotate":"leaf"}}}`)
-	if _, err := secrets.Patch(t.Context(), certificateSecret, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	rig.Eventually(t, fmt.Sprintf("rotation %d", round), func(ctx context.Context) error {
-		now, err := secrets.Get(ctx, certificateSecret, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		if string(now.Data["tls.crt"]) == string(before.Data["tls.crt"]) {
-			return fmt.Errorf("expected a new certificate, got the same")
-		}
-		return nil
-	})
 }
 
 // cutOff has the registry answer nobody for a while. What was proven is still

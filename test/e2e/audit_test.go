@@ -22,7 +22,12 @@ import (
 type auditAnswer struct {
 	Results []struct {
 		Namespace, Pod, Container, Image, Digest, Outcome, Reason string
-		Policies                                                  []struct{ Name, Outcome string }
+		Running                                                   string
+		RunningUnknown                                            bool
+		Policies                                                  []struct {
+			Name, Outcome, Message string
+			Exceptions             []struct{ Name, Reason, Expires string }
+		}
 	}
 	Summary   map[string]int
 	Uncovered []struct {
@@ -37,7 +42,7 @@ func audit(t *testing.T, c *rig.Cluster, args ...string) (code int, out, notes s
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	command := exec.CommandContext(t.Context(), shared.Command(t), append([]string{"audit"}, args...)...)
-	command.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig, "DOCKER_CONFIG="+t.TempDir(), "HTTPS_PROXY=", "HTTP_PROXY=", "NO_COLOR=1")
+	command.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig, "HOME="+t.TempDir(), "DOCKER_CONFIG="+t.TempDir(), "HTTPS_PROXY=", "HTTP_PROXY=", "NO_COLOR=1")
 	command.Stdout, command.Stderr = &stdout, &stderr
 	var exit *exec.ExitError
 	if err := command.Run(); err != nil && !errors.As(err, &exit) {
@@ -139,7 +144,7 @@ func TestAuditOfACluster(t *testing.T) {
 	}
 
 	code, out, notes := audit(t, cluster, append(flags, "--policy", file)...)
-	for _, part := range []string{"OUTCOME", bad, "SignerMismatch", "no policy covers 1 images of 1 Pods in namespace " + namespace, "3 Pods: 1 images allowed, 1 denied, 0 undecided, 1 unmatched.", "The policies would change nothing."} {
+	for _, part := range []string{"OUTCOME", bad, "SignerMismatch", "1 image of 1 Pod in namespace " + namespace, "3 Pods, 3 images: 1 allowed, 1 denied, 0 undecided, 1 unmatched.", "The policies would change nothing."} {
 		if !strings.Contains(out, part) {
 			t.Errorf("table: want %q in it, got exit code %d\n%s%s", part, code, out, notes)
 		}
