@@ -1,7 +1,8 @@
 // Command bench measures what a decision costs: requests and latency cold and
 // warm, throughput of warm admission against a handler that only decodes and
-// allows, a burst, and memory. All figures of a table come from one run on one
-// machine: read the ratios, not the milliseconds.
+// allows, a burst, memory, and a cluster with many policies and Pods. All figures
+// of a table come from one run on one machine: read the ratios, not the
+// milliseconds. It judges no figure, and ends at once where an answer is wrong.
 package main
 
 import (
@@ -18,27 +19,55 @@ import (
 const latency = 20 * time.Millisecond
 
 func main() {
-	binary := flag.String("binary", "", "the bonafide program, for memory and start-up; empty leaves those out")
+	var o options
+	flag.StringVar(&o.binary, "binary", "", "the bonafide program, for memory, start-up and the cluster; empty leaves those out")
+	flag.StringVar(&o.only, "only", "", "one part alone: decisions, burst, doors, throughput, memory or cluster")
+	flag.IntVar(&o.cluster.policies, "policies", 1000, "how many policies the cluster has")
+	flag.IntVar(&o.cluster.pods, "pods", 10_000, "how many Pods run in the cluster")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *binary); err != nil {
+	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, binary string) error {
-	for _, part := range []func(context.Context) error{decisions, burst, doors, throughput} {
-		if err := part(ctx); err != nil {
-			return err
+type options struct {
+	binary, only string
+	cluster      sizes
+}
+
+func run(ctx context.Context, o options) error {
+	parts := []struct {
+		name   string
+		binary bool // is needed
+		run    func(context.Context) error
+	}{
+		{"decisions", false, decisions},
+		{"burst", false, burst},
+		{"doors", false, doors},
+		{"throughput", false, throughput},
+		{"memory", true, func(ctx context.Context) error { return memory(ctx, o.binary) }},
+		{"cluster", true, func(ctx context.Context) error { return cluster(ctx, o.binary, o.cluster) }},
+	}
+	ran := false
+	for _, part := range parts {
+		if o.only != "" && part.name != o.only || part.binary && o.binary == "" {
+			continue
 		}
-		fmt.Println()
+		if ran {
+			fmt.Println()
+		}
+		ran = true
+		if err := part.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
 	}
-	if binary == "" {
-		return nil
+	if !ran {
+		return fmt.Errorf("expected a part that can run without more flags, got -only %q -binary %q", o.only, o.binary)
 	}
-	return memory(ctx, binary)
+	return nil
 }
 
 func median(all []time.Duration) time.Duration {

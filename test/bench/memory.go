@@ -157,19 +157,14 @@ func trusting(ca string) (*http.Client, error) {
 }
 
 // resident is the process's resident memory in MiB.
-func resident(pid int) float64 {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+func resident(pid int) float64 { return memoryOf(pid).now }
+
+// mebibytes reads "123 kB" as /proc has it.
+func mebibytes(text string) float64 {
+	number, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+	kib, err := strconv.ParseFloat(number, 64)
 	if err != nil {
 		return 0
 	}
-	for line := range strings.Lines(string(raw)) {
-		if rest, found := strings.CutPrefix(line, "VmRSS:"); found {
-			kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			if err != nil {
-				return 0
-			}
-			return kib / 1024
-		}
-	}
-	return 0
+	return kib / 1024
 }
