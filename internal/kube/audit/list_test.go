@@ -88,7 +88,7 @@ func failure(code int32, reason metav1.StatusReason) *metav1.Status {
 // manyPods are more than two pages.
 func manyPods() []*corev1.Pod {
 	var pods []*corev1.Pod
-	for i := range 1100 {
+	for i := range 220 {
 		pods = append(pods, &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: fmt.Sprintf("p-%04d", i), UID: types.UID(strconv.Itoa(i))},
 			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "registry.example/good:v1"}}},
@@ -105,7 +105,7 @@ func TestListingOfPods(t *testing.T) {
 		want   []string // page marks
 		failed bool
 	}{
-		"Pages": {reason: "page by page", want: []string{"", "500", "1000"}},
+		"Pages": {reason: "page by page", want: []string{"", "100", "200"}},
 		"ExpiresOnce": {
 			reason: "the page marks are too old: what was listed is forgotten",
 			fails: func(request int, _ string) *metav1.Status {
@@ -114,7 +114,7 @@ func TestListingOfPods(t *testing.T) {
 				}
 				return nil
 			},
-			want: []string{"", "500", "1000", "", "500", "1000"},
+			want: []string{"", "100", "200", "", "100", "200"},
 		},
 		"Gone": {
 			reason: "as some API servers say it",
@@ -124,27 +124,27 @@ func TestListingOfPods(t *testing.T) {
 				}
 				return nil
 			},
-			want: []string{"", "500", "", "500", "1000"},
+			want: []string{"", "100", "", "100", "200"},
 		},
 		"ExpiresAlways": {
 			reason: "not for ever",
 			fails: func(_ int, mark string) *metav1.Status {
-				if mark == "1000" {
+				if mark == "200" {
 					return expired
 				}
 				return nil
 			},
-			want: []string{"", "500", "1000", "", "500", "1000", "", "500", "1000"}, failed: true,
+			want: []string{"", "100", "200", "", "100", "200", "", "100", "200"}, failed: true,
 		},
 		"Refused": {
 			reason: "a part of the Pods is no report",
 			fails: func(_ int, mark string) *metav1.Status {
-				if mark == "500" {
+				if mark == "100" {
 					return broken
 				}
 				return nil
 			},
-			want: []string{"", "500"}, failed: true,
+			want: []string{"", "100"}, failed: true,
 		},
 	}
 	for name, c := range cases {
@@ -161,7 +161,7 @@ func TestListingOfPods(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || r.Pods != 1100 || len(r.Results) != 1100 || r.Decisions != 1 {
+			if err != nil || r.Pods != 220 || len(r.Results) != 220 || r.Decisions != 1 {
 				t.Errorf("%s: want each Pod once, got %d Pods, %d results, %d decisions: %v", c.reason, r.Pods, len(r.Results), r.Decisions, err)
 			}
 		})

@@ -199,12 +199,13 @@ func (k *Keeper) refuse(ctx context.Context, value string) {
 	k.event(ctx, corev1.EventTypeWarning, reasonRefused, message)
 }
 
-// take serves what was written, and says so. A certificate's serial number and
-// times are all that is told of it.
+// take serves what was written, which this replica has seen thereby, and says
+// so. A certificate's serial number and times are all that is told of it.
 func (k *Keeper) take(ctx context.Context, s *step) {
 	if s.repair {
 		k.repairs.made(k.options.Now())
 	}
+	k.seen.see(s.to, k.options.Now())
 	k.serve(ctx, s.to)
 	leaf := s.to.leaf.certificate
 	log, kind, reason := k.options.Log.InfoContext, corev1.EventTypeNormal, reasonIssued
