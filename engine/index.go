@@ -26,17 +26,18 @@ type imageIndex struct {
 	at  map[anchor][]int
 }
 
-// maxAnchors is how many anchors an element is filed under. One with more is
-// filed under the first segments alone, and if those are too many as well it is
+// maxAnchors is how many anchors an element is filed under, those of all namespaces
+// together. One with more is filed under the first segments alone, and if those are too many as well it is
 // looked at for every image: memory stays in proportion to the policies' text.
 const maxAnchors = 64
 
 // add files element i, which must be greater than all before, under what its
 // patterns say.
-func (x *imageIndex) add(i int, patterns []policy.ImagePattern) {
-	anchors, few := anchorsOf(patterns, wholeSegments)
+// It is filed under so many anchors at most.
+func (x *imageIndex) add(i int, patterns []policy.ImagePattern, most int) {
+	anchors, few := anchorsOf(patterns, wholeSegments, most)
 	if !few {
-		anchors, few = anchorsOf(patterns, firstSegment)
+		anchors, few = anchorsOf(patterns, firstSegment, most)
 	}
 	if !few {
 		x.all = append(x.all, i)
@@ -52,7 +53,7 @@ func (x *imageIndex) add(i int, patterns []policy.ImagePattern) {
 
 // anchorsOf returns the anchors of the patterns, each once, as far as they are to
 // be told apart; false if one has none or there are too many.
-func anchorsOf(patterns []policy.ImagePattern, as func(segments string) string) ([]anchor, bool) {
+func anchorsOf(patterns []policy.ImagePattern, as func(segments string) string, most int) ([]anchor, bool) {
 	var anchors []anchor
 	for _, p := range patterns {
 		tells, is := p.(anchored)
@@ -66,7 +67,7 @@ func anchorsOf(patterns []policy.ImagePattern, as func(segments string) string) 
 		if a := (anchor{host, as(segments)}); !slices.Contains(anchors, a) {
 			anchors = append(anchors, a)
 		}
-		if len(anchors) > maxAnchors {
+		if len(anchors) > most {
 			return nil, false
 		}
 	}
@@ -130,16 +131,16 @@ func indexPolicies(policies []policy.Policy) policyIndex {
 			x.named[p.ByName] = append(x.named[p.ByName], i)
 			continue
 		}
-		x.every.add(i, p.Include)
+		x.every.add(i, p.Include, maxAnchors)
 		namespaces := namespacesOf(p.Match)
 		if namespaces == nil {
-			x.anywhere.add(i, p.Include)
+			x.anywhere.add(i, p.Include, maxAnchors)
 		}
 		for _, namespace := range namespaces {
 			if x.within[namespace] == nil {
 				x.within[namespace] = &imageIndex{}
 			}
-			x.within[namespace].add(i, p.Include)
+			x.within[namespace].add(i, p.Include, maxAnchors/len(namespaces))
 		}
 	}
 	return x
@@ -176,7 +177,7 @@ func (x *policyIndex) candidates(ref imageref.Reference, r Request) []int {
 }
 
 // maxMatching bounds the work that namespaced policies make of one request, in
-// pairs of bytes of their patterns and of the images' names: some tenths of a second.
+// pairs of bytes of their patterns and of the images' names: tens of milliseconds.
 // Twenty images and a hundred policies of ten patterns are some fifty million.
 // Matching does not end with a deadline, and a tenant's thousand patterns in each of
 // a hundred policies would take the processors from everybody.
@@ -191,7 +192,9 @@ func shareOf(images int) matching { return matching(maxMatching / max(1, images)
 // policies ask for too much: it could then not be told.
 func (m *matching) cover(x *policyIndex, i int, p *policy.Policy, ref imageref.Reference) (bool, error) {
 	if p.Origin.Namespace != "" {
-		*m -= matching(x.bytes[i] * len(ref.String()))
+		// Without the digest, which is compared at once: what a door pins, the next
+		// one must be able to decide.
+		*m -= matching(x.bytes[i] * (len(ref.Repository().String()) + len(":") + len(ref.Tag())))
 		if *m < 0 {
 			return true, fmt.Errorf("expected at most %d pairs of bytes of namespaced policies' patterns and a request's images, got more", maxMatching)
 		}

@@ -200,6 +200,22 @@ func (l long) String() string                 { return strings.Repeat("*", int(l
 
 // The author of a namespace's policies can make them ask for much, and the author of
 // a Pod for many images. It costs their own namespace alone.
+// TestR1PinnedImageCostsWhatItsTagDoes: what one door has allowed and pinned is
+// not too much for the next.
+func TestR1PinnedImageCostsWhatItsTagDoes(t *testing.T) {
+	const ref = "reg.test/app:1"
+	p := object(policy.Policy{
+		Include: []policy.ImagePattern{long(1 << 26 / len(ref))}, Require: policy.Static{Allow: true}, Pin: policy.PinNone, Match: scoped{names: []string{"shop"}},
+	}, "shop", "tenant")
+	for _, name := range []string{ref, ref + "@sha256:" + strings.Repeat("ab", 32)} {
+		r := request(name)
+		r.Namespace.Name = "shop"
+		if d := newHarness(t, engine.Options{}, p).Decide(t.Context(), r).Images[0]; d.Outcome != policy.Allowed {
+			t.Errorf("%s: want it allowed, got %s %v", name, d.Outcome, reasons(d))
+		}
+	}
+}
+
 func TestR1MatchingOfNamespacedPoliciesIsBounded(t *testing.T) {
 	const ref = "reg.test/app:1"
 	const most = 1 << 26 / len(ref)

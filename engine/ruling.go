@@ -22,6 +22,11 @@ type Lift struct {
 	Expires    time.Time
 }
 
+// String says by what it is lifted, and until when, with the reason.
+func (l Lift) String() string {
+	return fmt.Sprintf("lifted by %s %s until %s: %s", l.Exception.Kind, l.Exception, l.Expires.UTC().Format(time.RFC3339), l.Reason)
+}
+
 // rulingIndex finds the exceptions and deny lists that may mean an image.
 type rulingIndex struct {
 	exceptions, denials rulings
@@ -52,7 +57,7 @@ type match struct {
 // add files ruling i, which must be greater than all before.
 func (x *rulings) add(i int, images policy.Images) {
 	for _, p := range images.Patterns {
-		x.named.add(len(x.entries), []policy.ImagePattern{p})
+		x.named.add(len(x.entries), []policy.ImagePattern{p}, maxAnchors)
 		x.entries = append(x.entries, entryOf{i, p})
 	}
 	if len(images.Digests) == 0 {
@@ -220,7 +225,7 @@ func (w *work) lift(s *Snapshot, now time.Time) {
 func (p selected) lifted() PolicyDecision {
 	words := make([]string, len(p.lifts))
 	for i, l := range p.lifts {
-		words[i] = fmt.Sprintf("lifted by %s %s until %s: %s", l.Exception.Kind, l.Exception, l.Expires.UTC().Format(time.RFC3339), l.Reason)
+		words[i] = l.String()
 	}
 	d := PolicyDecision{
 		Origin: p.Origin, Mode: p.Mode, OnUndecided: p.OnUndecided, Outcome: policy.Allowed, Effective: policy.Allowed, Lifts: p.lifts,

@@ -13,10 +13,11 @@ type elsewhere struct{ client *Client }
 
 // RoundTrip implements [http.RoundTripper].
 func (e elsewhere) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := checkName(req.URL.Hostname(), notLocal, e.client.options.ServiceNetworks); err != nil {
+	r := reach{rule: notLocal, plain: true} // such answers are signed
+	if err := e.client.checkURL(req.URL, r); err != nil {
 		return nil, err
 	}
-	return e.client.transports.roundTrip(req, reach{rule: notLocal})
+	return e.client.transports.roundTrip(req, r)
 }
 
 // Mirrors is as [Client.Elsewhere], for services that a policy names, such as a

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,5 +83,36 @@ func TestR8MirrorsAreWhereTheOperatorSays(t *testing.T) {
 				t.Errorf("%s: want reached %t, got %t (%v)", tc.reason, tc.reached, reached, err)
 			}
 		})
+	}
+}
+
+// TestR8RevocationServiceBehindAProxy: a proxy resolves names by itself, and some
+// map letters of other alphabets to ASCII before.
+func TestR8RevocationServiceBehindAProxy(t *testing.T) {
+	var asked atomic.Pointer[string]
+	proxy := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked.Store(new(r.Method + " " + r.Host)) }))
+	t.Cleanup(proxy.Close)
+	address, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := registry.New(registry.Options{Clock: time.Now, Proxy: func(*url.URL) (*url.URL, error) { return address, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"localhost", "\uff4cocalhost", "\uff4detadata.google.internal", "registry.default.\uff53vc", "127\u30020\u30020\u30021", "%EF%BD%8Docalhost"} {
+		for _, scheme := range []string{"http", "https"} {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://"+host+"/ocsp", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := client.Elsewhere().RoundTrip(request)
+			if err == nil {
+				response.Body.Close()
+			}
+			if got := asked.Swap(nil); err == nil || got != nil {
+				t.Errorf("%s %s: want it refused and the proxy left alone, got %v, asked %v", scheme, host, err, got)
+			}
+		}
 	}
 }

@@ -22,9 +22,15 @@ const (
 	healthInterval       = time.Second
 )
 
-// auditPause is between a change of rules and the sweep that shows what came of
-// it: changes come together, and a sweep decides about everything that runs.
-const auditPause = 30 * time.Second
+const (
+	// auditPause is between a change of rules and the sweep that shows what came of
+	// it: changes come together, and a sweep decides about everything that runs.
+	auditPause = 30 * time.Second
+	// auditShare is how many times as long as the last sweep that pause is at least:
+	// whoever keeps changing a policy of their own has the registries asked a tenth
+	// of the time at most.
+	auditShare = 9
+)
 
 // work follows the cluster until ctx ends.
 func (v *service) work(ctx context.Context) {
@@ -130,14 +136,15 @@ func (v *service) audit(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			v.log.ErrorContext(ctx, "the audit is not complete", slog.String("error", err.Error()))
 		}
-		if !v.auditAgain(ctx, ticker.C) {
+		if !v.auditAgain(ctx, ticker.C, report.Took) {
 			return
 		}
 	}
 }
 
-// auditAgain waits until it is time for another sweep; false if ctx ended first.
-func (v *service) auditAgain(ctx context.Context, ticks <-chan time.Time) bool {
+// auditAgain waits until it is time for another sweep after one that took so
+// long; false if ctx ended first.
+func (v *service) auditAgain(ctx context.Context, ticks <-chan time.Time, took time.Duration) bool {
 	select {
 	case <-ctx.Done():
 		return false
@@ -145,7 +152,7 @@ func (v *service) auditAgain(ctx context.Context, ticks <-chan time.Time) bool {
 		return true
 	case <-v.cluster.ruled:
 	}
-	pause := time.NewTimer(auditPause)
+	pause := time.NewTimer(max(auditPause, auditShare*took))
 	defer pause.Stop()
 	select {
 	case <-ctx.Done():

@@ -23,7 +23,7 @@ type rules struct {
 	awaited bool // the cluster's, which have not come yet: nothing is decided (TRUST R18)
 }
 
-// all returns them; false if some have not come yet.
+// all returns them; false if some have not come yet. The caller holds mu.
 func (r *rules) all() (engine.Rules, bool) {
 	return engine.Rules{
 		Policies:   slices.Concat(r.files.Policies, r.cluster.Policies),

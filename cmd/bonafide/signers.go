@@ -9,9 +9,12 @@ import (
 	"time"
 
 	"github.com/bonafide-dev/bonafide/dialect"
+	"github.com/bonafide-dev/bonafide/dialect/native"
 	"github.com/bonafide-dev/bonafide/internal/policyset"
+	"github.com/bonafide-dev/bonafide/internal/server"
 	"github.com/bonafide-dev/bonafide/notation"
 	"github.com/bonafide-dev/bonafide/registry"
+	"github.com/bonafide-dev/bonafide/sigstore"
 )
 
 // pluginVariable names the folder of Notation's verification plugins. Without
@@ -63,4 +66,14 @@ func readPlugins() (*notation.PluginHost, []notation.Plugin, error) {
 		return nil, nil, fmt.Errorf("$%s: %s: %w", pluginVariable, pluginList, err)
 	}
 	return host, list, nil
+}
+
+// policyForms looks at policies when they are written: as far as they show what
+// is wrong by themselves, and with nothing that the operator has given us.
+func policyForms() (server.PolicyForms, error) {
+	makers, err := policyset.FormSigners(time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return native.New(makers, native.Options{ClusterAvailable: true, PublicGoodSnapshot: sigstore.PublicGoodSnapshot, Now: time.Now}), nil
 }

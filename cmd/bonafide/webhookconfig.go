@@ -6,14 +6,10 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/bonafide-dev/bonafide/dialect/native"
-	"github.com/bonafide-dev/bonafide/internal/policyset"
 	"github.com/bonafide-dev/bonafide/internal/server"
-	"github.com/bonafide-dev/bonafide/sigstore"
 )
 
 // webhookOptions are the flags of webhook-config.
@@ -114,16 +110,6 @@ func (o webhookOptions) config() (server.WebhookConfig, error) {
 		config.CABundle = pem
 	}
 	return config, nil
-}
-
-// policyForms looks at policies when they are written: as far as they show what
-// is wrong by themselves, and with nothing that the operator has given us.
-func policyForms() (server.PolicyForms, error) {
-	makers, err := policyset.FormSigners(time.Now)
-	if err != nil {
-		return nil, err
-	}
-	return native.New(makers, native.Options{ClusterAvailable: true, PublicGoodSnapshot: sigstore.PublicGoodSnapshot, Now: time.Now}), nil
 }
 
 // defaultSystemNamespace is where Bonafide runs unless told otherwise.

@@ -2,7 +2,10 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net"
+	"strings"
 	"sync"
 )
 
@@ -23,14 +26,20 @@ func (f *Faults) Note(ctx context.Context, err error) {
 	if err != nil {
 		text = err.Error()
 	}
+	// A connection's words hold a port of ours that is another each time.
+	same := text
+	var op *net.OpError
+	if errors.As(err, &op) && op.Source != nil {
+		same = strings.ReplaceAll(text, op.Source.String(), "")
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case text == f.last:
+	case same == f.last:
 	case err == nil:
 		f.Log.InfoContext(ctx, "can "+f.Duty+" again")
 	default:
 		f.Log.ErrorContext(ctx, "cannot "+f.Duty, "error", text)
 	}
-	f.last = text
+	f.last = same
 }

@@ -37,6 +37,10 @@ const policies door = "policies"
 // processors from decisions.
 const maxForms = 1
 
+// maxFormsAsked is how many wait for that or are looked at. They hold places that
+// decisions need, and a tenant can write as many as the API server takes at once.
+const maxFormsAsked = 32
+
 // form answers the request that was read.
 func (c *call) form(ctx context.Context, w http.ResponseWriter) {
 	object, asks := c.written()
@@ -44,7 +48,12 @@ func (c *call) form(ctx context.Context, w http.ResponseWriter) {
 		c.write(ctx, w, answer{Allowed: true})
 		return
 	}
-	f, ok := c.look(ctx, object)
+	var f formal
+	release, ok := c.server.asked.try()
+	if ok {
+		defer release()
+		f, ok = c.look(ctx, object)
+	}
 	switch {
 	case !ok:
 		w.Header().Set("Retry-After", "1")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -312,4 +313,37 @@ func FuzzPolicyReview(f *testing.F) {
 			t.Fatalf("want it refused, got %s", w.Body)
 		}
 	})
+}
+
+// TestR45WritersOfPoliciesLeaveTheOtherDoorsTheirPlaces: however many objects are
+// written at once, and however long one takes.
+func TestR45WritersOfPoliciesLeaveTheOtherDoorsTheirPlaces(t *testing.T) {
+	const writers, held = 600, 32
+	looking := make(chan struct{})
+	s := newServer(t, never(t), forms(formsFunc(func(map[string]any) ([]policy.Note, error) { <-looking; return nil, nil })))
+	body := written(t, "CREATE", aPolicy, "")
+	answers := make(chan int, writers)
+	for range writers {
+		go func() {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, policyDoor+"?timeout=30s", bytes.NewReader(body))
+			r.Header.Set("Content-Type", "application/json")
+			s.Doors().ServeHTTP(w, r)
+			answers <- w.Code
+		}()
+	}
+	for range writers - held {
+		if got := <-answers; got != http.StatusServiceUnavailable {
+			t.Fatalf("want writers beyond %d sent away, got %d", held, got)
+		}
+	}
+	if r := ask(t, s, validateDoor, recorded(t, "pod-delete")); !r.Allowed {
+		t.Errorf("want a review of a Pod answered meanwhile, got %+v", r)
+	}
+	close(looking)
+	for range held {
+		if got := <-answers; got != http.StatusOK {
+			t.Errorf("want those who waited answered, got %d", got)
+		}
+	}
 }

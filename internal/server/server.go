@@ -141,6 +141,7 @@ type Server struct {
 	reading     places // of /checkimages
 	conditions  places // of /checkimages
 	forms       places // of the policies' door
+	asked       places // of the policies' door
 	bodies      *bodyReader
 	draining    drainFlag
 }
@@ -174,7 +175,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		options: o, log: o.Logger, metrics: o.Metrics, bodies: newBodyReader(),
 		slots: make(chan struct{}, maxInFlight), reading: make(places, maxReading), conditions: make(places, maxConditionHolders),
-		forms: make(places, maxForms),
+		forms: make(places, maxForms), asked: make(places, maxFormsAsked),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -56,3 +56,13 @@ func (p places) take(ctx context.Context) (release func(), ok bool) {
 		return nil, false
 	}
 }
+
+// try takes a place if one is free, and returns how it is given back.
+func (p places) try() (release func(), ok bool) {
+	select {
+	case p <- struct{}{}:
+		return func() { <-p }, true
+	default:
+		return nil, false
+	}
+}

@@ -129,7 +129,8 @@ func read(ctx context.Context, source evidence.Source, name imageref.Reference) 
 		return nil, err
 	}
 	w := walk{source: source}
-	return w.found, w.index(ctx, image, 1)
+	err = w.index(ctx, image, 1)
+	return w.found, err
 }
 
 // walk collects the children of an index.

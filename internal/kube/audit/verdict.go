@@ -1,10 +1,8 @@
 package audit
 
 import (
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/evidence"
@@ -137,7 +135,7 @@ func policyVerdict(p engine.PolicyDecision) PolicyVerdict {
 func liftedBy(lifts []engine.Lift) string {
 	said := make([]string, len(lifts))
 	for i, l := range lifts {
-		said[i] = fmt.Sprintf("lifted by %s %s until %s: %s", l.Exception.Kind, l.Exception, l.Expires.UTC().Format(time.RFC3339), l.Reason)
+		said[i] = l.String()
 	}
 	return strings.Join(said, "; ")
 }

@@ -99,11 +99,11 @@ func term(ctx context.Context, o Options) error {
 	defer end()
 	t := &turn{}
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: &spoken{log: o.Log, name: o.Namespace + "/" + o.Name, Interface: &resourcelock.LeaseLock{
+		Lock: speak(&resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name},
 			Client:     o.Client.Typed.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: o.Identity},
-		}},
+		}, o.Log, o.Namespace+"/"+o.Name),
 		Name:            o.Name,
 		LeaseDuration:   o.Lease,
 		RenewDeadline:   time.Duration(float64(o.Lease) * renewShare),

@@ -3,10 +3,11 @@ package leader
 import (
 	"context"
 	"log/slog"
-	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"github.com/bonafide-dev/bonafide/internal/kube"
 )
 
 // spoken is a lock that says in the log what the API server refuses, once, and
@@ -15,18 +16,25 @@ import (
 type spoken struct {
 	resourcelock.Interface
 
-	log  *slog.Logger
-	name string // of the Lease
+	read, write *kube.Faults // apart: who may read it need not be let write
+}
 
-	mu   sync.Mutex
-	last string // what was said; empty: nothing is wrong
+func speak(l resourcelock.Interface, log *slog.Logger, name string) *spoken {
+	log = log.With("lease", name)
+	return &spoken{
+		Interface: l,
+		read:      &kube.Faults{Log: log, Duty: "read the Lease"},
+		write:     &kube.Faults{Log: log, Duty: "write the Lease; without a leader nothing is registered, audited or written"},
+	}
 }
 
 // Get implements [resourcelock.Interface].
 func (l *spoken) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	record, raw, err := l.Interface.Get(ctx)
-	if !apierrors.IsNotFound(err) { // Create follows, and says the rest
-		l.note(ctx, err)
+	if apierrors.IsNotFound(err) { // Create follows, and says the rest
+		note(ctx, l.read, nil)
+	} else {
+		note(ctx, l.read, err)
 	}
 	return record, raw, err
 }
@@ -34,34 +42,24 @@ func (l *spoken) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, [
 // Create implements [resourcelock.Interface].
 func (l *spoken) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	err := l.Interface.Create(ctx, record)
-	l.note(ctx, err)
+	note(ctx, l.write, err)
 	return err
 }
 
 // Update implements [resourcelock.Interface].
 func (l *spoken) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	err := l.Interface.Update(ctx, record)
-	l.note(ctx, err)
+	note(ctx, l.write, err)
 	return err
 }
 
-func (l *spoken) note(ctx context.Context, err error) {
+// note takes losing for no trouble.
+func note(ctx context.Context, faults *kube.Faults, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	text := ""
-	if err != nil && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) { // those are of losing, which is no trouble
-		text = err.Error()
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+		err = nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if text == l.last {
-		return
-	}
-	l.last = text
-	if text == "" {
-		l.log.InfoContext(ctx, "the Lease is within reach again", "lease", l.name)
-		return
-	}
-	l.log.ErrorContext(ctx, "cannot have the Lease; without a leader nothing is registered, audited or written", "lease", l.name, "error", text)
+	faults.Note(ctx, err)
 }

@@ -8,8 +8,9 @@ import (
 )
 
 // How many Secrets and ConfigMaps are watched, one watch each. Whoever may create
-// policies in a namespace can name as many as they like: they take away from no
-// other namespace, and nothing from the policies of the whole cluster.
+// policies in a namespace can name as many as they like: they take nothing away
+// from the policies of the whole cluster, and from other namespaces no more than
+// an equal share.
 const (
 	// maxClusterReferences is for cluster-scoped policies together: as many as there
 	// are policies in a large cluster.
@@ -30,7 +31,8 @@ type claim struct {
 
 // admit returns what of the claims is watched, and which are not met, with the
 // bound that they exceed. It depends on nothing but the claims, so that replicas
-// agree: the first names of each owner are met; where all namespaces together
+// agree: those that policies write now, which are true, come before those that
+// their last good versions wrote; of each the first names are met; where all namespaces together
 // claim too much, each has its first before any has its second.
 func admit(claims map[claim]bool) (granted map[reference]bool, refused map[claim]string) {
 	granted, refused = make(map[reference]bool), make(map[claim]string)
@@ -51,7 +53,7 @@ func admit(claims map[claim]bool) (granted map[reference]bool, refused map[claim
 	for _, owner := range slices.Sorted(maps.Keys(of)) {
 		all := of[owner]
 		slices.SortFunc(all, func(a, b claim) int {
-			return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
+			return cmp.Or(rank(claims[a], claims[b]), cmp.Compare(a.kind, b.kind), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 		})
 		if owner == "" {
 			turn(all, maxClusterReferences, "all cluster-scoped policies")
@@ -66,4 +68,15 @@ func admit(claims map[claim]bool) (granted map[reference]bool, refused map[claim
 	}
 	turn(slices.Concat(turns...), maxNamespacedReferences, "the policies of all namespaces")
 	return granted, refused
+}
+
+// rank puts what is written before what was.
+func rank(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
 }

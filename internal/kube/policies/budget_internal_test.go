@@ -159,3 +159,23 @@ func TestWhatAPolicyAsksForDoesNotDependOnWhatItGot(t *testing.T) {
 		t.Errorf("expected nothing to be claimed that other documents asked for, got %v", e.named)
 	}
 }
+
+// TestWrittenNamesComeBeforeThoseOfTheLastGoodVersion: a policy that names other
+// Secrets than before is not kept from them by the ones that it named.
+func TestWrittenNamesComeBeforeThoseOfTheLastGoodVersion(t *testing.T) {
+	const each = maxNamespaceReferences/2 + 5
+	named := make(map[claim]bool)
+	for i := range each {
+		named[claim{"shop", reference{secretKind, "shop", fmt.Sprintf("a-before-%d", i)}}] = false
+		named[claim{"shop", reference{secretKind, "shop", fmt.Sprintf("b-written-%d", i)}}] = true
+	}
+	granted, refused := admit(named)
+	if len(granted) != maxNamespaceReferences || len(refused) != 2*each-maxNamespaceReferences {
+		t.Errorf("want %d of %d granted, got %d, and %d refused", maxNamespaceReferences, 2*each, len(granted), len(refused))
+	}
+	for c := range refused {
+		if named[c] {
+			t.Errorf("want what is written granted, got %s refused", c)
+		}
+	}
+}

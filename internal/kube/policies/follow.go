@@ -65,7 +65,7 @@ func (w *watched) serves() (version string, exists bool) {
 				return version, true
 			}
 		}
-		w.trouble = &trouble{text: fmt.Sprintf("expected the API server to serve %s, got %s", strings.Join(w.versions, " or "), strings.Join(served, ", "))}
+		w.trouble = &trouble{text: fmt.Sprintf("expected the API server to serve %s, got %s; serve one of these versions, or delete the definition", strings.Join(w.versions, " or "), strings.Join(served, ", "))}
 	}
 	return "", exists
 }

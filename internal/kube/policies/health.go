@@ -103,7 +103,7 @@ func (r *reporting) kind(resource string, err error) {
 // is another each time: another reason is news, other words are not.
 func (r *reporting) watch(ctx context.Context, resource string, err error) {
 	if err == nil {
-		r.note(ctx, slog.LevelInfo, resource, "", "watched again", "")
+		r.note(ctx, slog.LevelInfo, resource, "", "nothing is wrong with it any more", "")
 		return
 	}
 	r.note(ctx, slog.LevelWarn, resource, "watch "+string(apierrors.ReasonForError(err)), "cannot be watched; what is known of it stays", err.Error())

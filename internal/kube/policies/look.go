@@ -97,7 +97,9 @@ func (s *Source) compile(ctx context.Context) (differs bool) {
 		}
 		if e.good != nil && e.loaded.Err != nil {
 			for name := range e.good.objects { // a pull secret of what is in force
-				named[claim{key.namespace, name}] = true
+				if c := (claim{key.namespace, name}); !named[c] {
+					named[c] = false // after what is written
+				}
 			}
 		}
 	}

@@ -77,11 +77,13 @@ func (m *mirror[T]) start(ctx context.Context, from lists, name string, wait *sy
 			return events, err
 		},
 	}
+	// One for all: it knows the version that it saw last, and asks for none before.
+	reflector := cache.NewReflectorWithOptions(source, nil, m, cache.ReflectorOptions{Name: "policies", Backoff: retries()})
 	wait.Go(func() {
 		for ctx.Err() == nil {
 			running, end := context.WithCancel(ctx)
 			m.begin(end)
-			cache.NewReflectorWithOptions(source, nil, m, cache.ReflectorOptions{Name: "policies", Backoff: retries()}).RunWithContext(running)
+			reflector.RunWithContext(running)
 			end()
 		}
 	})

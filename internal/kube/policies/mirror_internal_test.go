@@ -1,10 +1,16 @@
 package policies
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 )
 
 // TestR48PanicLeavesNoLock: whoever asks after it is answered.
@@ -100,4 +106,54 @@ func TestWatchIsRenewedOnlyIfItIsSilent(t *testing.T) {
 	look(1, "it has said something")
 	now = now.Add(1)
 	look(2, "it says nothing any more")
+}
+
+// TestR18RenewedWatchDoesNotGoBack: an API server without streamed lists is asked
+// for no older state than what is known. One whose cache lags would otherwise take
+// a deny list back.
+func TestR18RenewedWatchDoesNotGoBack(t *testing.T) {
+	now := time.Unix(0, 0)
+	var clock sync.Mutex
+	asked := make(chan string, 10)
+	lagging := func(_ context.Context, o metav1.ListOptions) (runtime.Object, error) {
+		list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": "80"}}}
+		if len(asked) == 0 || o.ResourceVersion != "0" {
+			list.SetResourceVersion("100")
+			list.Items = append(list.Items, *sample(1, 1, "90"))
+		}
+		asked <- o.ResourceVersion
+		return list, nil
+	}
+	changed := make(chan struct{}, 10)
+	m := &mirror[int]{
+		reduce: func(runtime.Object, int) (int, bool) { return 0, true }, changed: func() { changed <- struct{}{} },
+		now: func() time.Time { clock.Lock(); defer clock.Unlock(); return now },
+	}
+	var wait sync.WaitGroup
+	stop := m.start(t.Context(), lists{list: lagging, watch: func(_ context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		if o.SendInitialEvents != nil {
+			return nil, apierrors.NewBadRequest("sendInitialEvents is forbidden")
+		}
+		return watch.NewFake(), nil
+	}}, "", &wait)
+	defer wait.Wait()
+	defer stop()
+	<-changed
+	clock.Lock()
+	now = now.Add(silentAfter + time.Minute)
+	later := now
+	clock.Unlock()
+	for heard := (time.Time{}); heard.Before(later); heard, _ = m.last() { // until it was listed anew
+		m.renew(later.Add(-silentAfter))
+		select {
+		case <-changed:
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if first, second := <-asked, <-asked; first != "0" || second != "100" {
+		t.Errorf("want the second list to be as new as the first at least, got lists of %q and %q", first, second)
+	}
+	if len(m.all()) != 1 {
+		t.Errorf("want what was known to stay, got %d objects", len(m.all()))
+	}
 }

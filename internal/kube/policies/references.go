@@ -147,7 +147,7 @@ func (r *references) keep(ctx context.Context, named map[claim]bool) {
 	}
 	for _, wide := range []bool{true, false} { // those of the whole cluster wait for no namespace's
 		for name := range granted {
-			if r.watched[name] == nil && named[claim{"", name}] == wide {
+			if _, of := named[claim{"", name}]; r.watched[name] == nil && of == wide {
 				r.begin(ctx, name)
 			}
 		}

@@ -115,7 +115,7 @@ func (r *registrar) look(ctx context.Context) error {
 	var bundle []byte
 	if r.options.CABundle != nil {
 		if bundle = r.options.CABundle(); len(bundle) == 0 {
-			return errors.New("wait for a certificate")
+			return errors.New("expected the authorities of the certificate, got none; beside a mounted certificate they are the file ca.crt")
 		}
 	}
 	var errs []error
