@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -102,6 +103,12 @@ func serial(k *certificates.Keeper) string {
 		return err.Error()
 	}
 	return c.Leaf.SerialNumber.Text(16)
+}
+
+// inUse reports whether the Secret's certificate is the one that is served.
+func inUse(k *certificates.Keeper, secret *corev1.Secret) bool {
+	served, err := k.Get(nil)
+	return err == nil && slices.Equal(certificatesIn(secret.Data["tls.crt"]), []string{string(served.Leaf.Raw)})
 }
 
 // handshake connects a caller that trusts the bundle alone to a server that

@@ -313,8 +313,8 @@ func TestOperatorAsksForARenewal(t *testing.T) {
 				metav1.SetMetaDataAnnotation(&secret.ObjectMeta, certificates.RotateAnnotation, value)
 			})
 			s.holds(t, tc.reason, func(secret *corev1.Secret) error {
-				if _, asked := secret.Annotations[certificates.RotateAnnotation]; asked || !bytes.Equal(secret.Data["ca.crt"], k.CABundle()) {
-					return errors.New("expected the order to be followed and the annotation to be gone")
+				if _, asked := secret.Annotations[certificates.RotateAnnotation]; asked || !bytes.Equal(secret.Data["ca.crt"], k.CABundle()) || !inUse(k, secret) {
+					return errors.New("expected the order to be followed, the annotation to be gone and what was written in use")
 				}
 				return nil
 			})

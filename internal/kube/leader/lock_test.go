@@ -3,9 +3,6 @@ package leader_test
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/bonafide-dev/bonafide/internal/kube/kubetest"
@@ -13,32 +10,14 @@ import (
 	"github.com/bonafide-dev/bonafide/internal/rig"
 )
 
-// lines is a log to look into while it is written.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // TestReplicaSaysThatItMayNotHaveTheLease: it waits, and not in silence.
 func TestReplicaSaysThatItMayNotHaveTheLease(t *testing.T) {
 	cluster := shared.Cluster(t)
 	client, namespace := kubetest.Client(t, cluster.ConfigFor(t, "alice")), cluster.Namespace(t, nil)
-	var log lines
+	var log kubetest.Journal
 	stop := kubetest.Run(t, func(ctx context.Context) {
 		err := leader.Run(ctx, leader.Options{
-			Client: client, Namespace: namespace, Identity: "alice", Log: slog.New(slog.NewTextHandler(&log, nil)),
+			Client: client, Namespace: namespace, Identity: "alice", Log: log.Log(),
 			Lead: func(context.Context) { t.Error("want no leader without rights, got one") },
 		})
 		if err != nil {
@@ -47,7 +26,7 @@ func TestReplicaSaysThatItMayNotHaveTheLease(t *testing.T) {
 	})
 	defer stop()
 	rig.Eventually(t, "the log says what is missing", func(context.Context) error {
-		if !strings.Contains(log.String(), "cannot get resource") {
+		if log.Count("cannot get resource") == 0 {
 			return errors.New("not yet")
 		}
 		return nil
