@@ -138,7 +138,9 @@ func TestR18RenewedWatchDoesNotGoBack(t *testing.T) {
 	}}, "", &wait)
 	defer wait.Wait()
 	defer stop()
-	<-changed
+	for synced := false; !synced; _, synced = m.last() {
+		<-changed
+	}
 	clock.Lock()
 	now = now.Add(silentAfter + time.Minute)
 	later := now
