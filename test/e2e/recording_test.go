@@ -59,11 +59,13 @@ func TestRecordedReviews(t *testing.T) {
 			t.Fatalf("%s: %v", s.name, err)
 		}
 		calls := h.take()
-		if len(calls) != 1 {
-			t.Fatalf("%s: want one review, got %d", s.name, len(calls))
+		if len(calls) == 0 {
+			t.Fatalf("%s: want a review, got none", s.name)
 		}
 		names = append(names, s.name+".json")
-		compareRecording(t, s.name+".json", calls[0].body)
+		// An API server that began with an object of its cache, which is not the
+		// latest, asks again with that: the last review is about what is stored.
+		compareRecording(t, s.name+".json", calls[len(calls)-1].body)
 	}
 	onlyThese(t, names)
 }
