@@ -84,7 +84,7 @@ func layers() map[string]layer {
 		"cmd/bonafide":               {level: command, imports: []string{anything}},
 
 		"dialect/internal/dialecttest": {level: testSupport, imports: []string{"dialect"}},
-		"internal/kube/kubetest":       {level: testSupport, imports: []string{"internal/kube"}},
+		"internal/kube/kubetest":       {level: testSupport, imports: []string{"internal/kube", "internal/rig"}},
 
 		"internal/fixture": {level: testSupport, imports: []string{"imageref"}},
 		"internal/rig":     {level: testSupport, imports: []string{"examples", "internal/fixture"}},

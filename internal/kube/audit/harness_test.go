@@ -20,6 +20,7 @@ import (
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/internal/kube"
 	"github.com/bonafide-dev/bonafide/internal/kube/audit"
+	"github.com/bonafide-dev/bonafide/internal/kube/kubetest"
 	"github.com/bonafide-dev/bonafide/internal/rig"
 	"github.com/bonafide-dev/bonafide/policy"
 )
@@ -32,11 +33,7 @@ func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 func clientOf(t *testing.T) (*rig.Cluster, *kube.Client) {
 	t.Helper()
 	cluster := shared.Cluster(t)
-	client, err := kube.New(cluster.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cluster, client
+	return cluster, kubetest.Client(t, cluster.Config)
 }
 
 // The contents that names of the tests lead to.
@@ -204,9 +201,6 @@ func sweep(t *testing.T, a *audit.Auditor) audit.Report {
 
 func clientAs(t *testing.T, config *rest.Config) *kube.Client {
 	t.Helper()
-	client, err := kube.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := kubetest.Client(t, config)
 	return client
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/internal/kube"
 	"github.com/bonafide-dev/bonafide/internal/kube/audit"
+	"github.com/bonafide-dev/bonafide/internal/kube/kubetest"
 	"github.com/bonafide-dev/bonafide/internal/kube/reports"
 	"github.com/bonafide-dev/bonafide/policy"
 )
@@ -46,11 +47,7 @@ func (s *podServer) start(tb testing.TB, pods ...*corev1.Pod) *kube.Client {
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, items) }))
 	tb.Cleanup(server.Close)
-	client, err := kube.New(&rest.Config{Host: server.URL, QPS: -1})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return client
+	return kubetest.Client(tb, &rest.Config{Host: server.URL, QPS: -1})
 }
 
 func (s *podServer) answer(w http.ResponseWriter, r *http.Request, items []json.RawMessage) {

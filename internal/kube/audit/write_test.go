@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,12 +13,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/yaml"
 
 	"github.com/bonafide-dev/bonafide/engine"
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
 	"github.com/bonafide-dev/bonafide/internal/kube/audit"
+	"github.com/bonafide-dev/bonafide/internal/kube/kubetest"
 	"github.com/bonafide-dev/bonafide/internal/kube/reports"
 	"github.com/bonafide-dev/bonafide/internal/rig"
 	"github.com/bonafide-dev/bonafide/policy"
@@ -28,34 +26,10 @@ import (
 
 var policyReports = schema.GroupVersionResource{Group: "wgpolicyk8s.io", Version: "v1alpha2", Resource: "policyreports"}
 
-// installing is whether the API is installed in the shared cluster, which it
-// stays.
-var installing sync.Once
-
-// serveReports installs the API.
+// serveReports installs the API in the shared cluster, which it stays in.
 func serveReports(t *testing.T, cluster *rig.Cluster) {
 	t.Helper()
-	definitions := cluster.Dynamic.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
-	installing.Do(func() {
-		raw, err := os.ReadFile("../reports/testdata/policyreports.yaml")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var object unstructured.Unstructured
-		if err := yaml.Unmarshal(raw, &object.Object); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := definitions.Create(t.Context(), &object, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	})
-	rig.Eventually(t, "the API is served", func(ctx context.Context) error {
-		if _, err := cluster.Client.Discovery().ServerResourcesForGroupVersion(policyReports.GroupVersion().String()); err != nil {
-			return err
-		}
-		_, err := cluster.Dynamic.Resource(policyReports).List(ctx, metav1.ListOptions{})
-		return err
-	})
+	kubetest.Define(t, cluster, "../reports/testdata", policyReports)
 }
 
 func TestWriteMakesOneReportOfANamespace(t *testing.T) {

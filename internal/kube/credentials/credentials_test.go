@@ -17,8 +17,8 @@ import (
 
 	"github.com/bonafide-dev/bonafide/evidence"
 	"github.com/bonafide-dev/bonafide/imageref"
-	"github.com/bonafide-dev/bonafide/internal/kube"
 	"github.com/bonafide-dev/bonafide/internal/kube/credentials"
+	"github.com/bonafide-dev/bonafide/internal/kube/kubetest"
 	"github.com/bonafide-dev/bonafide/internal/rig"
 	"github.com/bonafide-dev/bonafide/registry"
 )
@@ -32,10 +32,7 @@ const ghcr = `{"auths":{"ghcr.io":{"username":"puller","password":"hunter2"}}}`
 func start(t *testing.T) (*rig.Cluster, kubernetes.Interface) {
 	t.Helper()
 	cluster := shared.Cluster(t)
-	client, err := kube.New(cluster.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := kubetest.Client(t, cluster.Config)
 	return cluster, client.Typed
 }
 

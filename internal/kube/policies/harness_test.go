@@ -22,7 +22,7 @@ import (
 	"github.com/bonafide-dev/bonafide/dialect/kyverno"
 	"github.com/bonafide-dev/bonafide/dialect/native"
 	"github.com/bonafide-dev/bonafide/dialect/nirmata"
-	"github.com/bonafide-dev/bonafide/internal/kube"
+	"github.com/bonafide-dev/bonafide/internal/kube/kubetest"
 	"github.com/bonafide-dev/bonafide/internal/kube/policies"
 	"github.com/bonafide-dev/bonafide/internal/policyset"
 	"github.com/bonafide-dev/bonafide/internal/rig"
@@ -135,10 +135,7 @@ func (o *observer) await(t testing.TB, what string, condition func(policies.Set)
 // source runs a Source until the test ends.
 func source(t testing.TB, config *rest.Config, change func(*policies.Options)) (*policies.Source, *observer) {
 	t.Helper()
-	client, err := kube.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := kubetest.Client(t, config)
 	makers := policyset.NewSigners(nil)
 	seen := &observer{notify: make(chan struct{})}
 	o := policies.Options{

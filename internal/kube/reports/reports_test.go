@@ -1,12 +1,10 @@
 package reports_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,9 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/yaml"
 
 	"github.com/bonafide-dev/bonafide/internal/kube"
+	"github.com/bonafide-dev/bonafide/internal/kube/kubetest"
 	"github.com/bonafide-dev/bonafide/internal/kube/reports"
 	"github.com/bonafide-dev/bonafide/internal/rig"
 )
@@ -35,47 +33,13 @@ var (
 func clientOf(t *testing.T) (*rig.Cluster, *kube.Client) {
 	t.Helper()
 	cluster := shared.Cluster(t)
-	client, err := kube.New(cluster.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cluster, client
+	return cluster, kubetest.Client(t, cluster.Config)
 }
 
-// installing is whether the APIs are installed in the shared cluster, which they
-// stay.
-var installing sync.Once
-
-// serve installs the APIs.
+// serve installs the APIs in the shared cluster, which they stay in.
 func serve(t *testing.T, cluster *rig.Cluster) {
 	t.Helper()
-	definitions := cluster.Dynamic.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
-	installing.Do(func() {
-		for _, r := range []schema.GroupVersionResource{policyReports, openReports} {
-			raw, err := os.ReadFile("testdata/" + r.Resource + ".yaml")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var object unstructured.Unstructured
-			if err := yaml.Unmarshal(raw, &object.Object); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := definitions.Create(t.Context(), &object, metav1.CreateOptions{}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
-	rig.Eventually(t, "the APIs are served", func(ctx context.Context) error {
-		for _, r := range []schema.GroupVersionResource{policyReports, openReports} {
-			if _, err := cluster.Client.Discovery().ServerResourcesForGroupVersion(r.GroupVersion().String()); err != nil {
-				return err
-			}
-			if _, err := cluster.Dynamic.Resource(r).List(ctx, metav1.ListOptions{}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	kubetest.Define(t, cluster, "testdata", policyReports, openReports)
 }
 
 func stored(t *testing.T, cluster *rig.Cluster, r schema.GroupVersionResource, namespace string) *unstructured.Unstructured {
@@ -295,10 +259,7 @@ func TestReadGivesWhatWasWritten(t *testing.T) {
 func TestReadThatIsRefusedSaysSo(t *testing.T) {
 	cluster, _ := clientOf(t)
 	serve(t, cluster)
-	client, err := kube.New(cluster.ConfigFor(t, "alice"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := kubetest.Client(t, cluster.ConfigFor(t, "alice"))
 	if err := reports.Read(t.Context(), client, "", func(reports.Namespaced) {}); !apierrors.IsForbidden(err) {
 		t.Errorf("want the API server's refusal, got %v", err)
 	}
