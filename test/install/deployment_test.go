@@ -1,6 +1,7 @@
 package install_test
 
 import (
+	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
@@ -65,6 +66,23 @@ func TestNothingIsWrittenToTheImage(t *testing.T) {
 		if !slices.ContainsFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == folder && !m.ReadOnly }) {
 			t.Errorf("%q: want a volume to write to, got none", folder)
 		}
+	}
+}
+
+// TestPodsSpreadAndOutrankOthers: a node, or a zone, that is lost takes no two
+// replicas along while there are others, and no workload pushes them out.
+func TestPodsSpreadAndOutrankOthers(t *testing.T) {
+	pod := deployment(t, render(t)).Spec.Template.Spec
+	var over []string
+	for _, c := range pod.TopologySpreadConstraints {
+		over = append(over, fmt.Sprintf("%s by %d, %s", c.TopologyKey, c.MaxSkew, c.WhenUnsatisfiable))
+	}
+	want := []string{"kubernetes.io/hostname by 1, ScheduleAnyway", "topology.kubernetes.io/zone by 1, ScheduleAnyway"}
+	if !slices.Equal(over, want) {
+		t.Errorf("want the Pods spread over %q, got %q", want, over)
+	}
+	if got := pod.PriorityClassName; got != "system-cluster-critical" {
+		t.Errorf("want the priority class system-cluster-critical, got %q", got)
 	}
 }
 

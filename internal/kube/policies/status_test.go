@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/bonafide-dev/bonafide/api/v1alpha1"
+	"github.com/bonafide-dev/bonafide/internal/kube/kubetest"
 	"github.com/bonafide-dev/bonafide/internal/kube/policies"
 )
 
@@ -202,6 +203,25 @@ func TestFiguresAreWrittenOnce(t *testing.T) {
 			t.Errorf("expected a few writes of %s, got %d", path, n)
 		}
 	}
+}
+
+// TestStatusNamesARegularExpressionThatIsNone: and says which field it stands in.
+func TestStatusNamesARegularExpressionThatIsNone(t *testing.T) {
+	c := shared.Cluster(t)
+	definitions(t, c)
+	s, _ := source(t, c.Config, nil)
+	kubetest.Run(t, s.KeepStatus)
+	applied := c.Apply(t, "apiVersion: bonafide.dev/v1alpha1\nkind: ClusterVerificationPolicy\nmetadata: {name: expression}\nspec:\n"+
+		"  images: ['ghcr.io/expression/**']\n  signers: [{name: a, sigstore: {keyless: {issuer: 'https://i.test', subjectRegExp: '(release'}}}]\n"+
+		"  require: [{signature: {anyOf: [a]}}]\n")
+	c.Await(t, applied[0], ready(metav1.ConditionFalse, policies.ReasonInvalidRegexp, 1))
+	c.Await(t, applied[0], func(o *unstructured.Unstructured) error {
+		conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
+		if text := fmt.Sprint(conditions); err != nil || !strings.Contains(text, "spec.signers[0].sigstore.keyless.subjectRegExp") || !strings.Contains(text, "missing closing )") {
+			return fmt.Errorf("expected the field and what is wrong with it, got %s, %w", text, err)
+		}
+		return nil
+	})
 }
 
 // ready wants the condition, for a generation.
